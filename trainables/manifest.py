@@ -1,0 +1,81 @@
+"""The record of a finished stage."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trainables.specs import Record
+
+
+class FileRecord(Record):
+    """One published file, relative to the artifact's folder."""
+
+    path: str
+    sha256: str
+    num_bytes: int
+
+
+class Measurement(Record):
+    """One measured number."""
+
+    task: str
+    language: str
+    split: str
+    metric: str
+    """A name in `trainables.metrics`; accuracies and F1 lie between 0 and 1."""
+    value: float
+    n: int
+    """Examples behind it (sentences, questions, pairs)."""
+
+
+class CurvePoint(Record):
+    """The state of a training at one dev evaluation."""
+
+    step: int
+    epoch: float
+    train_loss: float
+    """Mean over the steps since the last point."""
+    learning_rate: float
+    score: float | None
+    """What selection and pruning look at: the mean over the mixture's tasks of each one's first metric on dev."""
+    dev: tuple[Measurement, ...]
+
+
+class Cost(Record):
+    """What a stage took."""
+
+    started_at: float
+    """Seconds since the epoch."""
+    seconds: float
+    device_seconds: float
+    """Seconds times devices: GPUs, or CPU threads where there is none."""
+    num_tokens: int
+    """Real (non-padding) tokens that went forward."""
+    num_examples: int
+    peak_memory_bytes: int
+    """Allocator's peak on a GPU, resident set on a CPU."""
+    device: str
+
+
+class Manifest(Record):
+    """Written last, after every file: without a manifest nothing was done."""
+
+    key: str
+    status: Literal["done", "pruned"]
+    """A pruned trial keeps its curve but has no files."""
+    spec: dict[str, Any]
+    parents: tuple[str, ...]
+    """Keys of the stages that this one read."""
+    attempt: str
+    """Name of the folder below `artifacts/<key>/` that holds the files."""
+    files: tuple[FileRecord, ...]
+    files_dropped: bool
+    """The files were deleted on purpose, after a search was lost; the numbers stay."""
+    measurements: tuple[Measurement, ...]
+    """For a training, dev at the kept checkpoint; for an evaluation, every language."""
+    curve: tuple[CurvePoint, ...]
+    score: float | None
+    """The curve's score at the kept checkpoint."""
+    dropped: Annotated[dict[str, int], Field(default_factory=dict)]
+    """Examples left out by a data set's own rules or cut to `max_length`, by reason, as `<task>/<language>: <reason>`."""
+    cost: Cost

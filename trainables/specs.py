@@ -1,0 +1,178 @@
+"""What a stage computes, down to whatever can change a reported digit; its key is the hash of exactly this."""
+
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trainables.keys import content_key
+
+
+class Record(BaseModel):
+    """A frozen record that knows all its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSpec(Record):
+    """Some examples of one task in one language."""
+
+    task: str
+    task_version: int
+    split: str
+    """`train`, `dev` or `test`, perhaps with a slice of it in the order of the files: `dev[:9000]`, `train[90%:]`."""
+    language: str
+    num_examples: int | None
+    """A random subset, the same for every seed and nested in every larger one; None takes all."""
+    source: str
+    """`generated`, `hub:<path>@<revision>` or `files:<hash of their bytes>`."""
+
+
+class HubEncoder(Record):
+    """Weights on the Hugging Face hub."""
+
+    hub: str
+    revision: str
+
+
+class FolderEncoder(Record):
+    """Weights in a local folder, known by their content; where the folder lies is not part of any spec."""
+
+    folder_hash: str
+
+
+class StageEncoder(Record):
+    """Weights that another stage makes."""
+
+    stage: str
+    """The key of that stage."""
+
+
+EncoderRef = HubEncoder | FolderEncoder | StageEncoder
+
+Precision = Literal["float32", "bfloat16"]
+Versions = tuple[tuple[str, str], ...]
+"""Library and version, for each library that can change a digit."""
+
+
+class _StageSpec(Record):
+    code_version: int
+    """Raised when the code of this kind of stage computes something else."""
+    versions: Versions
+
+    @cached_property
+    def key(self) -> str:
+        """`<kind>-<16 hex of sha256 of the canonical JSON>`."""
+        return content_key(type(self).kind_name, self.model_dump(mode="json"))
+
+    kind_name: ClassVar[str]
+
+
+class InitSpec(_StageSpec):
+    """A random encoder, with a tokenizer trained on given text."""
+
+    kind_name: ClassVar[str] = "init"
+    kind: Literal["init"]
+    family: str
+    hidden_size: Annotated[int, Field(gt=0)]
+    num_layers: Annotated[int, Field(gt=0)]
+    num_heads: Annotated[int, Field(gt=0)]
+    intermediate_size: Annotated[int, Field(gt=0)]
+    max_positions: Annotated[int, Field(gt=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    vocabulary_size: Annotated[int, Field(gt=8)]
+    tokenizer_text: tuple[DataSpec, ...]
+    """The examples whose text the tokenizer is trained on; any kind of task."""
+    seed: int
+
+
+class MixtureTask(Record):
+    """One task of a mixture: what it trains on, and what selects the checkpoint."""
+
+    train: DataSpec
+    dev: DataSpec | None
+    """Source-language examples; None if the task takes no part in selection."""
+    weight: Annotated[float, Field(gt=0)]
+    """Used by the `weights` sampler alone."""
+
+
+class TrainSpec(_StageSpec):
+    """Training of an encoder and a fresh head a task: intermediate, target, mixture and masked-language-model training alike."""
+
+    kind_name: ClassVar[str] = "train"
+    kind: Literal["train"]
+    family: str
+    encoder: EncoderRef
+    mixture: Annotated[tuple[MixtureTask, ...], Field(min_length=1)]
+    sampler: Literal["proportional", "uniform", "weights"]
+    """How the task of each optimizer step is drawn: by number of examples, equally, or by `weight`."""
+    layers_trained: Literal["all", "no_embeddings", "head"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(gt=0)]
+    """Sequences an optimizer step, over all workers; for multiple choice, questions."""
+    epochs: Annotated[float, Field(gt=0)] | None
+    """Passes over the mixture's examples; exactly one of `epochs` and `steps` is given."""
+    steps: Annotated[int, Field(gt=0)] | None
+    warmup_fraction: Annotated[float, Field(ge=0, le=1)]
+    """Share of all steps over which the learning rate climbs; it then falls linearly to zero."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    max_length: Annotated[int, Field(gt=2)]
+    """Tokens a sequence, special tokens included."""
+    precision: Precision
+    num_evals: Annotated[int, Field(ge=0)]
+    """Dev evaluations, equally spaced, the last one at the end: the rungs of pruning."""
+    keep: Literal["best", "last"]
+    """Which checkpoint is published: the best dev score's or the last."""
+    patience: Annotated[int, Field(gt=0)] | None
+    """Dev evaluations without a gain after which training stops; None never stops."""
+    seed: int
+
+
+class RetrievalProtocol(Record):
+    """How sentences are embedded and matched."""
+
+    layer: int
+    """Index into the hidden states: 0 is the embeddings' output, -1 the last layer."""
+    pooling: Literal["mean", "first"]
+
+
+class EvaluateSpec(_StageSpec):
+    """One encoder, with the head of its training, on one task in every language."""
+
+    kind_name: ClassVar[str] = "evaluate"
+    kind: Literal["evaluate"]
+    family: str
+    encoder: EncoderRef
+    task: str
+    head: str | None
+    """The task whose head is used: the one that was trained (`mnli` for `xnli`); None for retrieval."""
+    data: Annotated[tuple[DataSpec, ...], Field(min_length=1)]
+    """The scored examples, one entry a language."""
+    max_length: Annotated[int, Field(gt=2)]
+    precision: Precision
+    retrieval: RetrievalProtocol | None
+
+
+Spec = InitSpec | TrainSpec | EvaluateSpec
+
+
+class Job(Record):
+    """A spec and where things are on this run: what a worker is handed. Nothing here but the spec enters a key."""
+
+    spec: Annotated[Spec, Field(discriminator="kind")]
+    store: str
+    """URI or path of the artifact store."""
+    cache: str
+    """Local folder for prepared data, shared by the stages of one machine."""
+    data: str | None
+    """Folder of published files; None reads from the hub."""
+    encoder_folder: str | None
+    """Where the folder of a `FolderEncoder` lies."""
+    num_threads: Annotated[int, Field(gt=0)]
+    num_workers: Annotated[int, Field(gt=0)]
+    use_gpu: bool
+    stop_below: tuple[float | None, ...]
+    """For each dev evaluation, the score under which this trial is pruned; empty prunes nothing."""
+    checkpoint_every_s: Annotated[float, Field(gt=0)]
+    """Seconds between progress checkpoints."""

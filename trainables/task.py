@@ -1,0 +1,90 @@
+"""What a task is: its kind, labels, languages and metrics, and where its examples come from."""
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from trainables.examples import Dropped, Entries, Example
+
+Kind = Literal["classification", "tagging", "span_qa", "multiple_choice", "retrieval", "mlm"]
+Split = Literal["train", "dev", "test"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """A data set on the Hugging Face hub.
+
+    `config` may hold `{language}`; `splits` maps our split names to the hub's. `read(row, language)` turns one row into an
+    example, or says why the data set's rules drop it; a row that expands to several examples gives a list.
+    """
+
+    path: str
+    revision: str
+    config: str | None
+    splits: Mapping[Split, str]
+    read: Callable[[Mapping[str, Any], str], Example | Dropped | list[Example]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """One layout of published files below the data folder.
+
+    `paths` maps a split to the files that make it up, relative to the data folder; each may hold `{language}`.
+    `read(paths, language)` yields the examples of one split, in the order of the files. `codes` renames our language
+    codes to those that the file names use.
+    """
+
+    paths: Mapping[Split, tuple[str, ...]]
+    read: Callable[[Sequence[Path], str], Entries]
+    codes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task, as its file under `trainables/tasks` describes it.
+
+    `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
+    `languages` are those that the task can be evaluated in; training data is in `source_language` alone. `train_on`
+    names the task whose training split is this one's by convention (XNLI's is MNLI's). `metrics` are names in
+    `trainables.metrics`; the first one is selected on and shown in the matrix. `files` are tried in order: the first layout
+    that has the split wins. `generate(split, language)` is for tasks that are made rather than read.
+    """
+
+    version: int
+    kind: Kind
+    languages: tuple[str, ...]
+    source_language: str = "en"
+    labels: tuple[str, ...] = ()
+    metrics: tuple[str, ...]
+    train_on: str | None = None
+    hub: HubSource | None = None
+    files: tuple[FileSource, ...] = ()
+    generate: Callable[[Split, str], Entries] | None = None
+
+
+@functools.cache
+def task_names() -> tuple[str, ...]:
+    """The names of all tasks: the file names under `trainables/tasks`."""
+    folder = Path(__file__).parent / "tasks"
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
+
+
+@functools.cache
+def load_task(name: str) -> Task:
+    """The task called `name`; a ValueError suggests the nearest name if there is none."""
+    if name not in task_names():
+        raise ValueError(f"unknown task {name!r}{did_you_mean(name, task_names())}")
+    task = importlib.import_module(f"trainables.tasks.{name}").TASK
+    assert isinstance(task, Task), f"trainables/tasks/{name}.py must define TASK"
+    return task
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
