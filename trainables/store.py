@@ -22,7 +22,7 @@ from trainables.manifest import FileRecord, Manifest
 _BLOCK_BYTES = 1 << 20
 
 
-class CorruptArtifact(Exception):
+class CorruptArtifactError(Exception):
     """A stored file is missing or its bytes are not those that were published."""
 
 
@@ -68,13 +68,13 @@ class Store:
         return None
 
     def fetch(self, key: str) -> Path:
-        """A local folder with the stage's files, every byte checked; `CorruptArtifact` if one is not as published."""
+        """A local folder with the stage's files, every byte checked; `CorruptArtifactError` if one is not as published."""
         manifest = self.manifest(key)
         if manifest is None or manifest.files_dropped:
             raise FileNotFoundError(f"{key} has no files in {self.uri}")
         problem = self.damage(manifest)
         if problem is not None:
-            raise CorruptArtifact(problem)
+            raise CorruptArtifactError(problem)
         source = self._artifact_path(manifest)
         if self._is_local:
             return Path(source)

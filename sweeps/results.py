@@ -1,0 +1,73 @@
+"""What a study has found so far: a record per pair, read by the report, the tracker and the terminal alike."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from trainables.manifest import Manifest
+
+BASELINE = "none"
+"""The name of the row without intermediate training."""
+
+Point = Mapping[str, float | int | str]
+"""Hyperparameters by the name that they have in the training's spec."""
+
+
+class PairId(NamedTuple):
+    """One cell of a transfer matrix."""
+
+    model: str
+    intermediate: str
+    """`none` for the baseline."""
+    variant: str
+    """What else was varied; `base` where nothing was."""
+    target: str
+
+    def __str__(self) -> str:
+        variant = "" if self.variant == "base" else f" [{self.variant}]"
+        return f"{self.model}: {self.intermediate} -> {self.target}{variant}"
+
+
+class Trial(NamedTuple):
+    """One target training: a point of the search with one seed."""
+
+    point: Point
+    seed: int
+    manifest: Manifest
+    is_pruned: bool
+    """Stopped early, or its point lost before all seeds were trained."""
+
+
+class Evaluation(NamedTuple):
+    """The selected point's replicate (or, for retrieval, an encoder), scored once in every language."""
+
+    seed: int
+    manifest: Manifest
+    encoder_key: str | None
+    """The stage whose encoder the target training began from; None for weights from a hub or a folder."""
+
+
+class PairResult(NamedTuple):
+    """What is known of one pair."""
+
+    pair: PairId
+    trials: tuple[Trial, ...]
+    """In the order in which they were asked; empty for retrieval, which has no training."""
+    selected: Point | None
+    """The best point by mean dev score over the seeds; None for retrieval and while the search goes on."""
+    evaluations: tuple[Evaluation, ...]
+    """One a seed; empty while the pair is unfinished."""
+    problem: str | None
+    """Why the pair has no result: a stage that failed, by name."""
+
+
+class StudyResult(NamedTuple):
+    """All pairs of a study, in the order of the study file: targets within intermediates within models."""
+
+    study: str
+    description: str
+    source_language: str
+    pairs: tuple[PairResult, ...]
+    encoders: Mapping[str, Manifest]
+    """Shared stages by a readable name: initial encoders, pretraining, intermediate trainings."""
+    notes: tuple[str, ...]
+    """Caveats that the report must show, one sentence each: assumed defaults, dev used as test, known leaks."""
