@@ -27,6 +27,21 @@ class PairId(NamedTuple):
         return f"{self.model}: {self.intermediate} -> {self.target}{variant}"
 
 
+class Context(NamedTuple):
+    """What a stage is for, in the words of the study."""
+
+    role: str
+    """"encoder" for a stage that pairs share, "trial" for a target training, "evaluation" for its scoring."""
+    model: str
+    intermediate: str | None
+    """None for an initial encoder and its pretraining."""
+    variant: str
+    target: str | None
+    seed: int | None
+    name: str
+    """For people: `xlmr: mnli -> xnli, seed 1, learning_rate 2e-05`."""
+
+
 class Trial(NamedTuple):
     """One target training: a point of the search with one seed."""
 

@@ -19,15 +19,17 @@ Split = Literal["train", "dev", "test"]
 class HubSource:
     """A data set on the Hugging Face hub.
 
-    `config` may hold `{language}`; `splits` maps our split names to the hub's. `read(row, language)` turns one row into an
-    example, or says why the data set's rules drop it; a row that expands to several examples gives a list.
+    `config` may hold `{language}`, which `codes` renames to the hub's; `splits` maps our split names to the hub's.
+    `read(row, language, number)` turns one row into an example, or says why the data set's rules drop it; a row that expands
+    to several examples gives a list. `number` is the row's place in its split, from 0: the id where the data set has none.
     """
 
     path: str
     revision: str
     config: str | None
     splits: Mapping[Split, str]
-    read: Callable[[Mapping[str, Any], str], Example | Dropped | list[Example]]
+    read: Callable[[Mapping[str, Any], str, int], Example | Dropped | list[Example]]
+    codes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,11 @@ class Task:
     hub: HubSource | None = None
     files: tuple[FileSource, ...] = ()
     generate: Callable[[Split, str], Entries] | None = None
+
+    def has_split(self, split: Split) -> bool:
+        """Whether any of the task's origins knows this split."""
+        known = [layout.paths for layout in self.files] + ([self.hub.splits] if self.hub else [])
+        return self.generate is not None or any(split in splits for splits in known)
 
 
 @functools.cache

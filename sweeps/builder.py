@@ -1,0 +1,256 @@
+"""Builds the specs of a study's stages: names become content, defaults become values."""
+
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from sweeps.results import BASELINE, Point
+from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
+from trainables.data import available_languages, data_source
+from trainables.specs import (
+    DataSpec,
+    EncoderRef,
+    EvaluateSpec,
+    FolderEncoder,
+    HubEncoder,
+    InitSpec,
+    MixtureTask,
+    Spec,
+    StageEncoder,
+    TrainSpec,
+    Versions,
+)
+from trainables.task import load_task
+
+INIT_VERSION = 1
+TRAIN_VERSION = 1
+EVALUATE_VERSION = 1
+"""Raised when the code of that kind of stage computes something else; the golden keys under tests/ make it a decision."""
+
+_LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
+
+
+class Encoder(NamedTuple):
+    """Weights to start from, and the stages that make them, in order."""
+
+    ref: EncoderRef
+    stages: tuple[Spec, ...]
+    folder: str | None
+    """Where a FolderEncoder lies."""
+
+
+class SpecBuilder:
+    """The specs of one study; `base` is the folder that its relative paths start from, `data` the folder of published files."""
+
+    def __init__(self, study: Study, base: Path, data: Path | None) -> None:
+        self.study = study
+        self._base = base
+        self._data = data
+        self._versions = library_versions()
+        self._encoders: dict[str, Encoder] = {}
+        self._cached_data = functools.cache(self._data_spec)
+        self.intermediate = functools.cache(self._intermediate)
+
+    def initial_encoder(self, name: str) -> Encoder:
+        """A model's encoder before any intermediate training: hub, folder or random, then pretrained if the study says so."""
+        if name not in self._encoders:
+            self._encoders[name] = self._initial_encoder(name, self.study.models[name])
+        return self._encoders[name]
+
+    def _intermediate(self, model: str, intermediate: str, seed: int) -> TrainSpec:
+        """The training of a model's encoder on an intermediate mixture."""
+        initial = self.initial_encoder(model)
+        mixture = self.study.mixture(intermediate)
+        training = mixture.training.over(self.study.intermediate_training)
+        return self._train(
+            self.study.models[model].family, initial.ref, self._mixture_tasks(mixture.tasks), mixture.sampler, training, seed
+        )
+
+    def target_encoder(self, model: str, intermediate: str, seed: int) -> Encoder:
+        """The encoder that a target training begins from."""
+        initial = self.initial_encoder(model)
+        if intermediate == BASELINE:
+            return initial
+        encoder_seed = seed if self.study.encoder_seeds == "paired" else self.study.seed
+        spec = self.intermediate(model, intermediate, encoder_seed)
+        return Encoder(StageEncoder(stage=spec.key), (*initial.stages, spec), initial.folder)
+
+    def target(self, model: str, encoder: Encoder, target: str, point: Point, seed: int) -> TrainSpec:
+        """The training of a target task at one point of the search."""
+        settings = self.study.targets[target]
+        training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
+        mixture = (self._target_mixture(target, settings),)
+        return self._train(self.study.models[model].family, encoder.ref, mixture, "proportional", training, seed)
+
+    def evaluation(self, model: str, encoder: EncoderRef, target: str) -> EvaluateSpec:
+        """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
+        settings = self.study.targets[target]
+        training = settings.training.over(self.study.target_training).over(DEFAULT_TRAINING)
+        task = load_task(target)
+        assert training.max_length is not None, "DEFAULT_TRAINING has a length"
+        assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        return EvaluateSpec(
+            kind="evaluate",
+            code_version=EVALUATE_VERSION,
+            versions=self._versions,
+            family=self.study.models[model].family,
+            encoder=encoder,
+            task=target,
+            head=None if task.kind == "retrieval" else self._train_reference(target, settings)[0],
+            data=tuple(self._cached_data(target, settings.test, language, None) for language in self.languages(target)),
+            max_length=training.max_length,
+            precision=training.precision,
+            retrieval=settings.retrieval if task.kind == "retrieval" else None,
+        )
+
+    def languages(self, target: str) -> tuple[str, ...]:
+        """The languages that a target is scored in."""
+        return self._languages(f"targets.{target}", target, self.study.targets[target].test, self.study.targets[target].languages)
+
+    def all_data(self) -> tuple[DataSpec, ...]:
+        """Every set of examples that the study can touch, each once."""
+        found: dict[DataSpec, None] = {}
+        for name in self.study.models:
+            for spec in self.initial_encoder(name).stages:
+                found |= dict.fromkeys(_data_of(spec))
+        for intermediate in self.study.intermediates:
+            found |= dict.fromkeys(_data_of_mixture(self._mixture_tasks(self.study.mixture(intermediate).tasks)))
+        for target, settings in self.study.targets.items():
+            if load_task(target).kind != "retrieval":
+                found |= dict.fromkeys(_data_of_mixture((self._target_mixture(target, settings),)))
+            found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
+        return tuple(found)
+
+    def _initial_encoder(self, name: str, model: Model) -> Encoder:
+        stages: tuple[Spec, ...] = ()
+        folder = None
+        ref: EncoderRef
+        if model.hub is not None:
+            ref = HubEncoder(hub=model.hub, revision=model.revision)
+        elif model.folder is not None:
+            folder = str((self._base / model.folder).resolve())
+            ref = FolderEncoder(folder_hash=_folder_hash(f"models.{name}.folder", Path(folder)))
+        else:
+            spec = self._init(name, model)
+            stages, ref = (spec,), StageEncoder(stage=spec.key)
+        if model.pretraining is not None:
+            tasks = self._mixture_tasks(model.pretraining.tasks)
+            training = model.pretraining.training.over(self.study.intermediate_training)
+            pretraining = self._train(model.family, ref, tasks, model.pretraining.sampler, training, self.study.seed)
+            stages, ref = (*stages, pretraining), StageEncoder(stage=pretraining.key)
+        return Encoder(ref, stages, folder)
+
+    def _init(self, name: str, model: Model) -> InitSpec:
+        assert model.random is not None, f"models.{name} has an origin"
+        settings = model.random
+        text = tuple(entry.train for entry in self._mixture_tasks(settings.tokenizer_text))
+        return InitSpec(
+            kind="init",
+            code_version=INIT_VERSION,
+            versions=self._versions,
+            family=model.family,
+            tokenizer_text=text,
+            **settings.model_dump(exclude={"tokenizer_text"}),
+        )
+
+    def _train(
+        self, family: str, encoder: EncoderRef, mixture: tuple[MixtureTask, ...], sampler: str, training: Training, seed: int
+    ) -> TrainSpec:
+        settings = training.over(DEFAULT_TRAINING).model_dump()
+        return TrainSpec.model_validate(
+            {
+                **settings,
+                "kind": "train",
+                "code_version": TRAIN_VERSION,
+                "versions": self._versions,
+                "family": family,
+                "encoder": encoder,
+                "mixture": mixture,
+                "sampler": sampler,
+                "seed": seed,
+            }
+        )
+
+    def _mixture_tasks(self, tasks: Mapping[str, TaskUse]) -> tuple[MixtureTask, ...]:
+        return tuple(entry for task, use in tasks.items() for entry in self._task_entries(task, use))
+
+    def _task_entries(self, task: str, use: TaskUse) -> Iterable[MixtureTask]:
+        train_task, train_split = parse_reference(use.train, task)
+        for language in self._languages(f"tasks.{task}", train_task, train_split, use.languages):
+            dev = None
+            if use.dev is not None and language == self._source_language(train_task):
+                dev_task, dev_split = parse_reference(use.dev, task)
+                dev = self._cached_data(dev_task, dev_split, language, None)
+            yield MixtureTask(train=self._cached_data(train_task, train_split, language, use.num_examples), dev=dev, weight=use.weight)
+
+    def _target_mixture(self, target: str, settings: Target) -> MixtureTask:
+        train_task, train_split = self._train_reference(target, settings)
+        dev_task, dev_split = parse_reference(settings.dev or self._default_dev(target, train_task), target)
+        return MixtureTask(
+            train=self._cached_data(train_task, train_split, self._source_language(train_task), settings.num_examples),
+            dev=self._cached_data(dev_task, dev_split, self._source_language(dev_task), None),
+            weight=1.0,
+        )
+
+    def _train_reference(self, target: str, settings: Target) -> tuple[str, str]:
+        return parse_reference(settings.train or f"{load_task(target).train_on or target}/train", target)
+
+    def _default_dev(self, target: str, train_task: str) -> str:
+        return f"{target}/dev" if load_task(target).has_split("dev") else f"{train_task}/dev"
+
+    def _source_language(self, task: str) -> str:
+        wanted = self.study.source_language
+        return wanted if wanted in load_task(task).languages else load_task(task).source_language
+
+    def _languages(self, place: str, task: str, split: str, wanted: str | tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(wanted, tuple):
+            return wanted
+        if wanted == "source":
+            return (self._source_language(task),)
+        if wanted == "all":
+            return load_task(task).languages
+        found = available_languages(task, split, self._data)
+        if not found:
+            raise StudyError(f"{place}.languages: no language of {task} has a {split!r} split in the data folder {self._data}")
+        return found
+
+    def _data_spec(self, task: str, split: str, language: str, num_examples: int | None) -> DataSpec:
+        try:
+            source = data_source(task, split, language, self._data)
+        except ValueError as error:
+            raise StudyError(str(error)) from None
+        return DataSpec(
+            task=task, task_version=load_task(task).version, split=split, language=language, num_examples=num_examples, source=source
+        )
+
+
+def library_versions() -> Versions:
+    """The installed versions of the libraries that change numerics, without build labels such as `+cpu`."""
+    return tuple((name, importlib.metadata.version(name).partition("+")[0]) for name in _LIBRARIES)
+
+
+def _data_of(spec: Spec) -> tuple[DataSpec, ...]:
+    if isinstance(spec, InitSpec):
+        return spec.tokenizer_text
+    if isinstance(spec, TrainSpec):
+        return _data_of_mixture(spec.mixture)
+    return spec.data
+
+
+def _data_of_mixture(mixture: Iterable[MixtureTask]) -> tuple[DataSpec, ...]:
+    return tuple(data for entry in mixture for data in (entry.train, entry.dev) if data is not None)
+
+
+def _folder_hash(place: str, folder: Path) -> str:
+    """The first 16 hex of a hash over names and bytes of a folder's files."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not any(path.name == "config.json" for path in paths):
+        raise StudyError(f"{place}: {folder} holds no config.json; it must be a folder that from_pretrained reads")
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""Runs a walk on a Ray cluster: one Tuner for the whole plan, actors kept warm from stage to stage."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sweeps.plan import Request
+from sweeps.study import Resources, StudyError
+from sweeps.walk import Walk
+from trainables.manifest import CurvePoint, Manifest
+
+_ENVIRONMENT = {
+    # Without it each report of Ray Train costs 2 s.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    # Tune would write CSV, JSON and TensorBoard files for every trial, and pickle its state every few seconds; the store has it all.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+_DRIVER_SLOTS = 64
+"""Stages of many workers that may be under way at once: their own trials hold nothing else, or they would wait for each other."""
+
+
+@contextmanager
+def cluster(resources: Resources) -> Iterator[dict[str, float]]:
+    """A Ray cluster and what it has: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray  # seconds to import: verbs that run nothing never pay for it
+
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": _ENVIRONMENT})
+    else:
+        ray.init(
+            address="local",
+            num_cpus=len(os.sched_getaffinity(0)),
+            resources={"driver_slot": _DRIVER_SLOTS},
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+        )
+    try:
+        found = ray.cluster_resources()
+        _check_resources(resources, found, address)
+        yield found
+    finally:
+        ray.shutdown()
+
+
+def run_walk(
+    walk: Walk,
+    resources: Resources,
+    cluster_resources: dict[str, float],
+    make_job: Callable[[Request], Any],
+    read_manifest: Callable[[str], Manifest | None],
+    watch: Callable[[Request, CurvePoint | None], None],
+) -> dict[str, str]:
+    """Runs every stage of the walk; returns the tracebacks of those that failed, by key."""
+    from ray import tune  # as in `cluster`
+    from ray.tune import RunConfig, TuneConfig, Tuner
+
+    from sweeps.plan_searcher import PlanSearcher
+    from sweeps.trial import run_trial
+
+    searcher = PlanSearcher(walk, make_job, read_manifest, watch)
+    with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
+        tuner = Tuner(
+            tune.with_resources(run_trial, _placement(resources)),
+            tune_config=TuneConfig(
+                search_alg=searcher,
+                num_samples=10**9,
+                max_concurrent_trials=resources.max_concurrent or _slots(resources, cluster_resources),
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+                trial_name_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=RunConfig(name="tune", storage_path=str(Path(scratch).resolve()), verbose=0),
+        )
+        tuner.fit()
+    return searcher.tracebacks
+
+
+def _placement(resources: Resources) -> Any:
+    """What a trial holds: its own resources, or for many workers a slot alone, since Ray Train asks for theirs."""
+    from ray.tune import PlacementGroupFactory
+
+    if resources.workers > 1:
+        return PlacementGroupFactory([{"driver_slot": 1}])
+    return PlacementGroupFactory([{"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}])
+
+
+def _slots(resources: Resources, found: dict[str, float]) -> int:
+    """Stages that the cluster can hold at once, and one more so that a worker never waits for the driver."""
+    per_stage = {"CPU": resources.cpus_per_worker * resources.workers, "GPU": resources.gpus_per_worker * resources.workers}
+    return 1 + int(min(found.get(name, 0) // need for name, need in per_stage.items() if need > 0))
+
+
+def _check_resources(resources: Resources, found: dict[str, float], address: str | None) -> None:
+    """Refuses a stage that a fixed cluster can never hold; one that was given by address may grow."""
+    if address:
+        return
+    for field, name, need in (
+        ("cpus_per_worker", "CPU", resources.cpus_per_worker * resources.workers),
+        ("gpus_per_worker", "GPU", resources.gpus_per_worker * resources.workers),
+    ):
+        if need > found.get(name, 0):
+            raise StudyError(
+                f"resources.{field}: a stage needs {need:g} {name}s for {resources.workers} workers, "
+                f"but this machine has {found.get(name, 0):g}; lower it, or set RAY_ADDRESS to a cluster that has them"
+            )

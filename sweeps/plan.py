@@ -1,0 +1,187 @@
+"""From a study to its stages: one program a pair, which asks for stages and is resumed when they are finished.
+
+A program reads as the recipe of one cell: initial encoder, intermediate training, search over the target training, evaluation
+of the winner. It asks without knowing whether a stage runs, was run for another pair, or lies in the store: sharing is the
+business of the walk (`sweeps.walk`), which runs each key once. Programs see results only through what they yield, so the same
+results always lead to the same stages.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+from sweeps.builder import Encoder, SpecBuilder
+from sweeps.pruning import Floors, pruned_at, scores_of
+from sweeps.results import BASELINE, Context, Evaluation, PairId, PairResult, Point, Trial
+from sweeps.search import PairSearch, Told, num_points
+from trainables.manifest import Manifest
+from trainables.specs import FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
+from trainables.task import load_task
+
+VARIANT = "base"
+
+
+class Request(NamedTuple):
+    """A stage that a program wants finished."""
+
+    spec: Spec
+    context: Context
+    folder: str | None
+    """Where the folder of a FolderEncoder lies."""
+    floors: Floors
+    """The scores under which this training stops itself."""
+
+    @property
+    def key(self) -> str:
+        """The stage's content address."""
+        return self.spec.key
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Keys of the stages whose files this one reads."""
+        encoder = None if isinstance(self.spec, InitSpec) else self.spec.encoder
+        return (encoder.stage,) if isinstance(encoder, StageEncoder) else ()
+
+
+class StageFailedError(Exception):
+    """A stage that a program waits for cannot be had; the message names it and the cause."""
+
+
+Steps = Generator[Sequence[Request], Sequence[Manifest], None]
+"""Yields stages that may run at the same time; is sent their manifests, in order, when all are finished."""
+
+
+@dataclasses.dataclass
+class PairProgram:
+    """The stages of one pair, and what is known so far."""
+
+    pair: PairId
+    builder: SpecBuilder
+    trials: list[Trial] = dataclasses.field(default_factory=list)
+    selected: Point | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    losers: tuple[str, ...] = ()
+    """Keys of trainings that lost the search: their files serve nobody."""
+    problem: str | None = None
+
+    def result(self) -> PairResult:
+        """What is known now."""
+        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem)
+
+    def steps(self) -> Steps:
+        """The recipe of this cell."""
+        seeds = self._seeds()
+        encoders = [self._encoder(seed) for seed in seeds]
+        for depth in range(len(encoders[0].stages)):
+            yield [self._shared(encoder, depth, seed) for encoder, seed in zip(encoders, seeds, strict=True)]
+        if load_task(self.pair.target).kind == "retrieval":
+            starts = list(zip(seeds, encoders, encoders, strict=True))
+        else:
+            search = PairSearch(self.builder.study.search, self.builder.study.seed, str(self.pair))
+            while points := search.ask():
+                told = yield from self._round(points, seeds, encoders, search.floors())
+                search.tell(told)
+            best = self.selected = search.best().point
+            keys = {self._training(encoder, best, seed, ()).key for seed, encoder in zip(seeds, encoders, strict=True)}
+            self.losers = tuple(trial.manifest.key for trial in self.trials if trial.manifest.key not in keys)
+            starts = [(seed, encoder, self._trained(encoder, best, seed)) for seed, encoder in zip(seeds, encoders, strict=True)]
+        manifests = yield [self._evaluation(trained, seed) for seed, _, trained in starts]
+        self.evaluations = tuple(
+            Evaluation(seed, manifest, encoder.ref.stage if isinstance(encoder.ref, StageEncoder) else None)
+            for (seed, encoder, _), manifest in zip(starts, manifests, strict=True)
+        )
+
+    def num_stages(self) -> int:
+        """Target trainings and evaluations of this pair, if nothing is pruned."""
+        return self.num_trainings() + len(self._seeds())
+
+    def num_trainings(self) -> int:
+        """Target trainings of this pair, if nothing is pruned."""
+        if load_task(self.pair.target).kind == "retrieval":
+            return 0
+        return num_points(self.builder.study.search) * len(self._seeds())
+
+    def shared_stages(self) -> tuple[Spec, ...]:
+        """The stages that make this pair's encoders, each once."""
+        stages = (spec for seed in self._seeds() for spec in self._encoder(seed).stages)
+        return tuple({spec.key: spec for spec in stages}.values())
+
+    def _round(
+        self, points: Sequence[Point], seeds: Sequence[int], encoders: Sequence[Encoder], floors: Floors
+    ) -> Generator[Sequence[Request], Sequence[Manifest], list[Told]]:
+        """Trains the first seed of every point, then the other seeds of those that were not pruned at their first."""
+        first = yield [self._training(encoders[0], point, seeds[0], floors) for point in points]
+        alive = [point for point, manifest in zip(points, first, strict=True) if pruned_at(scores_of(manifest.curve), floors) is None]
+        others = list(zip(seeds[1:], encoders[1:], strict=True))
+        rest = yield [self._training(encoder, point, seed, floors) for point in alive for seed, encoder in others]
+        remaining = iter(rest)
+        told = []
+        for point, manifest in zip(points, first, strict=True):
+            manifests = [manifest] if point not in alive else [manifest, *(next(remaining) for _ in others)]
+            told.append(self._record(point, seeds, manifests, floors))
+        return told
+
+    def _record(self, point: Point, seeds: Sequence[int], manifests: Sequence[Manifest], floors: Floors) -> Told:
+        curves = []
+        for manifest in manifests:
+            scores = scores_of(manifest.curve)
+            rung = pruned_at(scores, floors)
+            curves.append(scores if rung is None else scores[: rung + 1])
+        pruned = [pruned_at(curve, floors) is not None for curve in curves]
+        for seed, manifest, was_pruned in zip(seeds, manifests, pruned, strict=False):
+            self.trials.append(Trial(point, seed, manifest, was_pruned))
+        finals = [manifest.score for manifest in manifests if manifest.score is not None]
+        return Told(point, tuple(curves), tuple(finals), is_pruned=any(pruned))
+
+    def _seeds(self) -> tuple[int, ...]:
+        """The replicate seeds; retrieval trains nothing, so its replicates are its distinct encoders."""
+        study = self.builder.study
+        seeds = tuple(study.seed + replicate for replicate in range(study.search.replicates))
+        trains_nothing = load_task(self.pair.target).kind == "retrieval"
+        is_one_encoder = study.encoder_seeds == "shared" or self.pair.intermediate == BASELINE
+        return seeds[:1] if trains_nothing and is_one_encoder else seeds
+
+    def _encoder(self, seed: int) -> Encoder:
+        return self.builder.target_encoder(self.pair.model, self.pair.intermediate, seed)
+
+    def _shared(self, encoder: Encoder, depth: int, seed: int) -> Request:
+        spec = encoder.stages[depth]
+        is_initial = depth < len(self.builder.initial_encoder(self.pair.model).stages)
+        intermediate = None if is_initial else self.pair.intermediate
+        made = {"init": "random encoder"}.get(spec.kind, "pretraining" if is_initial else f"{intermediate} encoder, seed {_seed(spec)}")
+        context = Context("encoder", self.pair.model, intermediate, VARIANT, None, _seed(spec), f"{self.pair.model}: {made}")
+        return Request(spec, context, encoder.folder, ())
+
+    def _training(self, encoder: Encoder, point: Point, seed: int, floors: Floors) -> Request:
+        spec = self.builder.target(self.pair.model, encoder, self.pair.target, point, seed)
+        settings = ", ".join(f"{name} {_shown(value)}" for name, value in point.items())
+        return Request(spec, self._context("trial", seed, f"seed {seed}, {settings}"), encoder.folder, floors)
+
+    def _trained(self, encoder: Encoder, point: Point, seed: int) -> Encoder:
+        spec = self._training(encoder, point, seed, ()).spec
+        return Encoder(StageEncoder(stage=spec.key), (*encoder.stages, spec), encoder.folder)
+
+    def _evaluation(self, trained: Encoder, seed: int) -> Request:
+        spec = self.builder.evaluation(self.pair.model, trained.ref, self.pair.target)
+        folder = trained.folder if isinstance(trained.ref, FolderEncoder) else None
+        return Request(spec, self._context("evaluation", seed, f"evaluation, seed {seed}"), folder, ())
+
+    def _context(self, role: str, seed: int, name: str) -> Context:
+        model, intermediate, variant, target = self.pair
+        return Context(role, model, intermediate, variant, target, seed, f"{self.pair}, {name}")
+
+
+def plan_study(builder: SpecBuilder) -> list[PairProgram]:
+    """A program for every cell of the study's matrices: targets within intermediates within models."""
+    study = builder.study
+    cells = itertools.product(study.models, (BASELINE, *study.intermediates), [VARIANT], study.targets)
+    return [PairProgram(PairId(*cell), builder) for cell in cells]
+
+
+def _seed(spec: Spec) -> int | None:
+    return spec.seed if isinstance(spec, (InitSpec, TrainSpec)) else None
+
+
+def _shown(value: float | int | str) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

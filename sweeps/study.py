@@ -1,0 +1,328 @@
+"""The study: the one file that says which encoders, intermediate tasks, targets, search and resources a sweep has."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from search_spaces import space_names
+from sweeps.results import BASELINE
+from sweeps.yaml_reader import read_yaml
+from trainables.data import parse_split
+from trainables.models import family_names
+from trainables.specs import Precision, Record, RetrievalProtocol
+from trainables.task import did_you_mean, load_task, task_names
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class StudyError(ValueError):
+    """The study or the data it names is wrong; one line an error, each with its place and remedy."""
+
+
+def _names_as_keys(value: object) -> object:
+    """`[a, b]` is short for `{a: {}, b: {}}`, and an empty entry for `{}`."""
+    if isinstance(value, list):
+        return {name: {} for name in value}
+    if isinstance(value, Mapping):
+        return {name: {} if entry is None else entry for name, entry in value.items()}
+    return value
+
+
+class Training(Record):
+    """Settings of a training; what is left out is inherited: study defaults, then `DEFAULT_TRAINING`."""
+
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    batch_size: Annotated[int, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(gt=0)] | None = None
+    """Optimizer steps, instead of `epochs`."""
+    warmup_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
+    max_length: Annotated[int, Field(gt=2)] | None = None
+    precision: Precision | None = None
+    layers_trained: Literal["all", "no_embeddings", "head"] | None = None
+    num_evals: Annotated[int, Field(ge=1)] | None = None
+    keep: Literal["best", "last"] | None = None
+    patience: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "Training":
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give either epochs or steps, not both")
+        return self
+
+    def over(self, base: "Training") -> "Training":
+        """These settings where given, else those of `base`."""
+        mine = self.model_dump(exclude_none=True)
+        theirs = base.model_dump(exclude_none=True)
+        if "epochs" in mine or "steps" in mine:
+            theirs = {name: value for name, value in theirs.items() if name not in ("epochs", "steps")}
+        return Training.model_validate({**theirs, **mine})
+
+
+DEFAULT_TRAINING = Training(
+    learning_rate=1e-5,
+    batch_size=32,
+    epochs=3.0,
+    warmup_fraction=0.1,
+    weight_decay=0.01,
+    max_grad_norm=1.0,
+    max_length=256,
+    precision="float32",
+    layers_trained="all",
+    num_evals=4,
+    keep="best",
+)
+"""jiant's defaults (facts: batch 32, 3 epochs, length 256, learning rate 1e-5, 10% warm-up, linear decay)."""
+
+
+class TaskUse(Record):
+    """How a mixture uses a task. References read `split`, `split[slice]` or `task/split[slice]`."""
+
+    train: str = "train"
+    dev: str | None = "dev"
+    """Source-language examples that select the checkpoint; null leaves this task out of selection."""
+    languages: Literal["source", "all", "available"] | tuple[str, ...] = "source"
+    """Training languages; masked-language modelling usually takes all."""
+    num_examples: Annotated[int, Field(gt=0)] | None = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Mixture(Record):
+    """Tasks that are trained together: an intermediate task, several of them, or pretraining."""
+
+    tasks: Annotated[dict[str, TaskUse], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    """Left out, the task that the mixture is named after."""
+    sampler: Literal["proportional", "uniform", "weights"] = "proportional"
+    training: Training = Training()
+
+
+class RandomEncoder(Record):
+    """An encoder made at random, with a tokenizer trained on the text of the given tasks."""
+
+    hidden_size: Annotated[int, Field(gt=0)]
+    num_layers: Annotated[int, Field(gt=0)]
+    num_heads: Annotated[int, Field(gt=0)]
+    intermediate_size: Annotated[int, Field(gt=0)]
+    vocabulary_size: Annotated[int, Field(gt=8)]
+    max_positions: Annotated[int, Field(gt=0)] = 514
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    tokenizer_text: Annotated[dict[str, TaskUse], BeforeValidator(_names_as_keys), Field(min_length=1)]
+    seed: int = 0
+
+
+class Model(Record):
+    """An encoder: from the hub, from a folder, or at random; perhaps pretrained by the study."""
+
+    family: str
+    hub: str | None = None
+    revision: str = "main"
+    folder: str | None = None
+    """Relative to the study file."""
+    random: RandomEncoder | None = None
+    pretraining: Mixture | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Model":
+        if self.family not in family_names():
+            raise ValueError(f"unknown family {self.family!r}{did_you_mean(self.family, family_names())}")
+        if sum(origin is not None for origin in (self.hub, self.folder, self.random)) != 1:
+            raise ValueError("give exactly one of hub, folder and random")
+        return self
+
+
+class Target(Record):
+    """A target task: trained in the source language, scored in every language."""
+
+    train: str | None = None
+    """By default the training split of the task that this one trains on by convention (xnli: mnli/train)."""
+    dev: str | None = None
+    """Selects the point and the checkpoint; by default the task's own dev split, else its training task's."""
+    test: str = "test"
+    """The split that is scored."""
+    languages: Literal["all", "available"] | tuple[str, ...] = "all"
+    """`available` takes those whose files lie in the data folder."""
+    num_examples: Annotated[int, Field(gt=0)] | None = None
+    training: Training = Training()
+    retrieval: RetrievalProtocol = RetrievalProtocol(layer=-1, pooling="mean")
+    """For retrieval tasks alone."""
+
+
+class Search(Record):
+    """The hyperparameter search of each pair."""
+
+    space: str = "learning_rate"
+    """A file under search_spaces/."""
+    trials: Annotated[int, Field(gt=0)] = 4
+    """Points tried for each pair."""
+    parallel: Annotated[int, Field(gt=0)] = 1
+    """Points asked at once: more fills a large cluster, fewer learn more from each other."""
+    replicates: Annotated[int, Field(gt=0)] = 3
+    """Seeds of each point; what the search sees is their mean."""
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    pruning: Literal["none", "incumbent", "asha"] = "incumbent"
+    reduction_factor: Annotated[float, Field(gt=1)] = 3.0
+    """For `asha`: one in this many trainings goes on past a rung."""
+
+    @model_validator(mode="after")
+    def _space_exists(self) -> "Search":
+        if self.space not in space_names():
+            raise ValueError(f"unknown search space {self.space!r}{did_you_mean(self.space, space_names())}")
+        return self
+
+
+class Resources(Record):
+    """What one stage holds while it runs."""
+
+    workers: Annotated[int, Field(gt=0)] = 1
+    """Processes a training is spread over, by Ray Train where there are several."""
+    cpus_per_worker: Annotated[int, Field(gt=0)] = 1
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    max_concurrent: Annotated[int, Field(gt=0)] | None = None
+    """Stages handed to the cluster at once; by default what it can hold now."""
+
+
+class Study(Record):
+    """Everything about a sweep; there is no other configuration."""
+
+    name: str
+    description: str = ""
+    source_language: str = "en"
+    models: Annotated[dict[str, Model], Field(min_length=1)]
+    intermediates: Annotated[dict[str, Mixture], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    """Mixtures by name; the baseline without any, `none`, is always there."""
+    targets: Annotated[dict[str, Target], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    intermediate_training: Training = Training()
+    target_training: Training = Training()
+    search: Search = Search()
+    encoder_seeds: Literal["shared", "paired"] = "shared"
+    """`shared`: one intermediate training for all replicates; `paired`: one for each, with the replicate's seed."""
+    resources: Resources = Resources()
+    seed: int = 0
+    notes: tuple[str, ...] = ()
+    """Caveats that the report repeats."""
+
+    @model_validator(mode="after")
+    def _names(self) -> "Study":
+        for place, names in (("models", self.models), ("intermediates", self.intermediates), ("name", [self.name])):
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(f"{place}: {name!r} may hold only letters, digits, '_', '-' and '.', at most 63 of them")
+        if BASELINE in self.intermediates:
+            raise ValueError(f"intermediates: {BASELINE!r} is the baseline, which is always there; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _tasks(self) -> "Study":
+        mixtures = {f"intermediates.{name}": _filled(name, mixture) for name, mixture in self.intermediates.items()}
+        mixtures |= {f"models.{name}.pretraining": model.pretraining for name, model in self.models.items() if model.pretraining}
+        for place, mixture in mixtures.items():
+            if not mixture.tasks:
+                raise ValueError(f"{place}.tasks: a mixture needs at least one task")
+            for task, use in mixture.tasks.items():
+                _check_references(f"{place}.tasks.{task}", task, (use.train, use.dev))
+        for task, target in self.targets.items():
+            _check_references(f"targets.{task}", task, (target.train, target.dev, target.test))
+            if isinstance(target.languages, tuple):
+                _check_languages(f"targets.{task}.languages", task, target.languages)
+        return self
+
+    def mixture(self, intermediate: str) -> Mixture:
+        """The tasks of an intermediate; a mixture without a list is the task of its name."""
+        return _filled(intermediate, self.intermediates[intermediate])
+
+
+def _filled(name: str, mixture: Mixture) -> Mixture:
+    return mixture if mixture.tasks else Mixture(tasks={name: TaskUse()}, sampler=mixture.sampler, training=mixture.training)
+
+
+def _check_references(place: str, task: str, references: tuple[str | None, ...]) -> None:
+    if task not in task_names():
+        raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, task_names())}")
+    for reference in references:
+        if reference is not None:
+            try:
+                parse_reference(reference, task)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
+
+
+def _check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
+    known = load_task(task).languages
+    for language in languages:
+        if language not in known:
+            raise ValueError(f"{place}: {task} has no language {language!r}{did_you_mean(language, known)}")
+
+
+def parse_reference(reference: str, default_task: str) -> tuple[str, str]:
+    """`task/split[slice]` as (task, split with its slice); the task may be left out."""
+    task, slash, split = reference.rpartition("/")
+    if slash and task not in task_names():
+        raise ValueError(f"unknown task {task!r} in {reference!r}{did_you_mean(task, task_names())}")
+    parse_split(split)
+    return task or default_task, split
+
+
+def load_study(path: Path) -> Study:
+    """The study in a YAML file; a StudyError has a line for each mistake, with field, value and allowed values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}") from None
+    try:
+        content = read_yaml(text, path.name)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError("\n".join(f"{path.name}: {line}" for line in _explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One line a mistake: the field's path, what is wrong, the nearest known field."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(problem["loc"][:-1])
+            lines.append(f"{place}: unknown field{did_you_mean(str(problem['loc'][-1]), known)}")
+        elif problem["type"] == "value_error":
+            message = str(problem["ctx"]["error"])
+            lines.append(f"{place}: {message}" if place else message)
+        else:
+            given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
+            lines.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """The fields of the record at a place in the study, found by walking the types that the place's path names."""
+    by_name: dict[str, type[Record]] = {
+        "models": Model,
+        "random": RandomEncoder,
+        "pretraining": Mixture,
+        "intermediates": Mixture,
+        "tasks": TaskUse,
+        "tokenizer_text": TaskUse,
+        "training": Training,
+        "intermediate_training": Training,
+        "target_training": Training,
+        "targets": Target,
+        "retrieval": RetrievalProtocol,
+        "search": Search,
+        "resources": Resources,
+    }
+    record: type[Record] = Study
+    for part in location:
+        record = by_name.get(str(part), record) if str(part) in record.model_fields else record
+    return list(record.model_fields)

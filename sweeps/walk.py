@@ -1,0 +1,197 @@
+"""Walks a plan: runs each stage once, whoever asks for it, and resumes the programs that waited for it.
+
+The walk knows nothing of Ray, clocks or machines: it is told what finished and says what may start. A study whose stages are
+all in the store is walked to its end without starting anything.
+"""
+
+import dataclasses
+import heapq
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sweeps.plan import PairProgram, Request, StageFailedError, Steps
+from sweeps.pruning import pruned_at, scores_of
+from trainables.manifest import Manifest
+
+Lookup = Callable[[str], Manifest | None]
+"""A stage's record in the store, its files checked; None if it has to be computed."""
+
+
+class Outcome(NamedTuple):
+    """What became of a stage."""
+
+    request: Request
+    manifest: Manifest | None
+    """None if it failed."""
+    was_cached: bool
+    error: str | None
+
+
+@dataclasses.dataclass(eq=False)
+class _Waiting:
+    """A program, what it asked for last, and what of that is still missing."""
+
+    program: PairProgram
+    steps: Steps
+    requests: Sequence[Request]
+    missing: set[str]
+
+
+class Walk:
+    """The state of a plan while it runs; every method returns at once."""
+
+    def __init__(self, programs: Sequence[PairProgram], lookup: Lookup) -> None:
+        self.programs = programs
+        self._lookup = lookup
+        self._requests: dict[str, Request] = {}
+        """Everything ever asked for, in that order."""
+        self._order: dict[str, int] = {}
+        self._manifests: dict[str, Manifest] = {}
+        self._errors: dict[str, str] = {}
+        self._ready: list[tuple[int, int, str]] = []
+        self._running: set[str] = set()
+        self._blocked: dict[str, set[str]] = {}
+        """Stages whose parents' files were dropped and are being made again."""
+        self._waiting: dict[str, list[_Waiting]] = {}
+        self._outcomes: list[Outcome] = []
+        for program in programs:
+            self._advance(program, program.steps(), None)
+
+    @property
+    def is_finished(self) -> bool:
+        """Every program has ended."""
+        return not self._waiting
+
+    @property
+    def running(self) -> tuple[Request, ...]:
+        """Stages that were handed out and have not come back."""
+        return tuple(self._requests[key] for key in self._running)
+
+    def next(self) -> Request | None:
+        """A stage that may start now; None if there is none."""
+        while self._ready:
+            key = heapq.heappop(self._ready)[-1]
+            if self._is_wanted(key):
+                self._running.add(key)
+                return self._requests[key]
+            del self._requests[key]
+        return None
+
+    def finish(self, key: str, manifest: Manifest) -> None:
+        """A stage handed out by `next` is in the store."""
+        self._running.remove(key)
+        self._manifests[key] = manifest
+        self._outcomes.append(Outcome(self._requests[key], manifest, False, None))
+        for child in [child for child, parents in self._blocked.items() if key in parents]:
+            self._blocked[child].remove(key)
+            if not self._blocked[child]:
+                del self._blocked[child]
+                self._push(child)
+        for waiting in self._waiting.pop(key, []):
+            waiting.missing.remove(key)
+            if not waiting.missing:
+                self._resume(waiting)
+
+    def fail(self, key: str, error: str) -> None:
+        """A stage handed out by `next` will not be had; the programs that wait for it end with that problem."""
+        self._running.remove(key)
+        self._outcomes.append(Outcome(self._requests[key], None, False, error))
+        self._spread_failure(key, error)
+
+    def retry(self, key: str) -> None:
+        """A stage handed out by `next` came to nothing through no fault of its own: it is ready again."""
+        self._running.remove(key)
+        self._push(key)
+
+    def drain(self) -> Sequence[Outcome]:
+        """What has happened since the last call, in order."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def _resume(self, waiting: _Waiting) -> None:
+        self._advance(waiting.program, waiting.steps, [self._manifests[request.key] for request in waiting.requests])
+
+    def _advance(self, program: PairProgram, steps: Steps, answer: Sequence[Manifest] | StageFailedError | None) -> None:
+        """Resumes a program with what it waited for (nothing, at its start) until it has to wait again or ends."""
+        while True:
+            try:
+                requests = _resumed(steps, answer)
+            except StopIteration:
+                return
+            except StageFailedError as error:
+                program.problem = str(error)
+                return
+            missing = {request.key for request in requests if not self._has_answer(request)}
+            failed = [key for key in missing if key in self._errors]
+            if failed:
+                answer = self._failure(failed[0])
+            elif missing:
+                waiting = _Waiting(program, steps, requests, missing)
+                for key in missing:
+                    self._waiting.setdefault(key, []).append(waiting)
+                return
+            else:
+                answer = [self._manifests[request.key] for request in requests]
+
+    def _has_answer(self, request: Request) -> bool:
+        """Whether the result of a request is known; if not, the stage is admitted, once."""
+        key = request.key
+        if key in self._requests or key in self._errors:
+            return key in self._manifests
+        self._requests[key] = request
+        self._order.setdefault(key, len(self._order))
+        manifest = self._lookup(key)
+        if manifest is not None and _serves(manifest, request):
+            self._manifests[key] = manifest
+            self._outcomes.append(Outcome(request, manifest, True, None))
+            return True
+        self._admit(request)
+        return False
+
+    def _admit(self, request: Request) -> None:
+        """Makes a stage ready, once the files of its parents are there."""
+        lost = {parent for parent in request.parents if parent not in self._manifests or self._manifests[parent].files_dropped}
+        for parent in lost:
+            if self._manifests.pop(parent, None) is not None:
+                self._admit(self._requests[parent])
+        if lost:
+            self._blocked[request.key] = lost
+        else:
+            self._push(request.key)
+
+    def _push(self, key: str) -> None:
+        # Shared encoders first, since they unlock the most; then in the order in which stages were asked for.
+        priority = 0 if self._requests[key].context.role == "encoder" else 1
+        heapq.heappush(self._ready, (priority, self._order[key], key))
+
+    def _is_wanted(self, key: str) -> bool:
+        return key in self._waiting or any(key in parents for parents in self._blocked.values())
+
+    def _spread_failure(self, key: str, error: str) -> None:
+        self._errors[key] = error
+        for child in [child for child, parents in self._blocked.items() if key in parents]:
+            del self._blocked[child]
+            self._spread_failure(child, error)
+        for waiting in self._waiting.pop(key, []):
+            for other in waiting.missing - {key}:
+                self._stop_waiting(other, waiting)
+            self._advance(waiting.program, waiting.steps, self._failure(key))
+
+    def _stop_waiting(self, key: str, waiting: _Waiting) -> None:
+        self._waiting[key].remove(waiting)
+        if not self._waiting[key]:
+            del self._waiting[key]
+
+    def _failure(self, key: str) -> StageFailedError:
+        return StageFailedError(f"{self._requests[key].context.name} ({key}) failed: {self._errors[key]}")
+
+
+def _resumed(steps: Steps, answer: Sequence[Manifest] | StageFailedError | None) -> Sequence[Request]:
+    if isinstance(answer, StageFailedError):
+        return steps.throw(answer)
+    return next(steps) if answer is None else steps.send(answer)
+
+
+def _serves(manifest: Manifest, request: Request) -> bool:
+    """Whether a record answers a request: a pruned one only where this request would have been pruned as well."""
+    return manifest.status == "done" or pruned_at(scores_of(manifest.curve), request.floors) is not None
