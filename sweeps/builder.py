@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.results import BASELINE, Point
-from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
+from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.specs import (
     DataSpec,

@@ -37,17 +37,35 @@ class StudyIsRunningError(Exception):
     """Another process runs the same study in the same home."""
 
 
+def is_locked(home: Home, study: str) -> bool:
+    """Whether a driver is running this study now."""
+    path = _lock_path(home, study)
+    if not path.exists():
+        return False
+    with open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock_path(home: Home, study: str) -> Path:
+    return home.root / "locks" / f"{study}.lock"
+
+
 @contextmanager
 def study_lock(home: Home, study: str) -> Iterator[None]:
     """Held while a driver runs a study; the kernel releases it however the driver ends."""
-    path = home.root / "locks" / f"{study}.lock"
+    path = _lock_path(home, study)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise StudyIsRunningError(f"study {study!r} is being run in {home.root} by {file.read().strip()}; wait for it or end it") from None
+            holder = file.read().strip()
+            raise StudyIsRunningError(f"study {study!r} is being run in {home.root} by {holder}; wait for it or end it") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sweeps.journal import Journal
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
-from trainables.manifest import CurvePoint, Manifest
+from trainables.specs import Job
+from trainables.store import Store
 
 _ENVIRONMENT = {
     # Without it each report of Ray Train costs 2 s.
@@ -55,28 +57,23 @@ def cluster(resources: Resources) -> Iterator[dict[str, float]]:
 
 
 def run_walk(
-    walk: Walk,
-    resources: Resources,
-    cluster_resources: dict[str, float],
-    make_job: Callable[[Request], Any],
-    read_manifest: Callable[[str], Manifest | None],
-    watch: Callable[[Request, CurvePoint | None], None],
+    walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request], Job], journal: Journal
 ) -> dict[str, str]:
-    """Runs every stage of the walk; returns the tracebacks of those that failed, by key."""
+    """Runs every stage of the walk on a cluster that has `found`; returns the tracebacks of those that failed, by key."""
     from ray import tune  # as in `cluster`
     from ray.tune import RunConfig, TuneConfig, Tuner
 
     from sweeps.plan_searcher import PlanSearcher
     from sweeps.trial import run_trial
 
-    searcher = PlanSearcher(walk, make_job, read_manifest, watch)
+    searcher = PlanSearcher(walk, store, make_job, journal)
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = Tuner(
             tune.with_resources(run_trial, _placement(resources)),
             tune_config=TuneConfig(
                 search_alg=searcher,
                 num_samples=10**9,
-                max_concurrent_trials=resources.max_concurrent or _slots(resources, cluster_resources),
+                max_concurrent_trials=resources.max_concurrent or _slots(resources, found),
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
                 trial_name_creator=lambda trial: str(trial.trial_id),

@@ -6,10 +6,12 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeps.journal import Journal
 from sweeps.plan import Request
 from sweeps.walk import Walk
-from trainables.manifest import CurvePoint, Manifest
+from trainables.manifest import CurvePoint
 from trainables.specs import Job
+from trainables.store import Store
 
 MAX_RETRIES = 2
 """Times that a stage is tried again after its actor or node was lost."""
@@ -18,19 +20,12 @@ MAX_RETRIES = 2
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Hands out what is ready, `None` while everything waits, `FINISHED` at the end; keeps no state that the store does not have."""
 
-    def __init__(
-        self,
-        walk: Walk,
-        make_job: Callable[[Request], Job],
-        read_manifest: Callable[[str], Manifest | None],
-        watch: Callable[[Request, CurvePoint | None], None],
-    ) -> None:
-        """`watch` is told of every start (without a point) and of every dev evaluation."""
+    def __init__(self, walk: Walk, store: Store, make_job: Callable[[Request], Job], journal: Journal) -> None:
         super().__init__()
         self._walk = walk
+        self._store = store
         self._make_job = make_job
-        self._read_manifest = read_manifest
-        self._watch = watch
+        self._journal = journal
         self._requests: dict[str, Request] = {}
         self._num_tries: Counter[str] = Counter()
         self.tracebacks: dict[str, str] = {}
@@ -43,19 +38,19 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             assert self._walk.is_finished or self._walk.running, "a plan that is not finished has something ready or running"
             return str(self.FINISHED) if self._walk.is_finished else None
         self._requests[trial_id] = request
-        self._watch(request, None)
+        self._journal.started(request)
         return {"job": self._make_job(request).model_dump_json()}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A dev evaluation."""
         if "point" in result:
-            self._watch(self._requests[trial_id], CurvePoint.model_validate_json(result["point"]))
+            self._journal.reported(self._requests[trial_id], CurvePoint.model_validate_json(result["point"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The end of a stage: in the store, failed by its own doing, or lost with its machine."""
         key = self._requests.pop(trial_id).key
         result = result or {}
-        manifest = None if error or "error" in result else self._read_manifest(key)
+        manifest = None if error or "error" in result else self._store.manifest(key)
         if manifest is not None:
             self._walk.finish(key, manifest)
         elif "error" in result:
@@ -66,6 +61,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             self._walk.retry(key)
         else:
             self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")
+        self._journal.settle()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is continued from the store."""

@@ -1,0 +1,34 @@
+# Two commands need nothing but Python 3.11 and a network: `make demo` and `make test`. Each installs what it needs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check pocket-encoder clean
+
+demo: .venv/runtime.stamp
+	$(BIN)/polystilts run sweeps/studies/demo.yaml
+
+test: check
+	$(BIN)/pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Makes the shipped encoder of the pocket world again (about 20 minutes on two cores).
+pocket-encoder: .venv/runtime.stamp
+	$(BIN)/python -m sweeps.pocket_encoder
+
+.venv/runtime.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+.venv/dev.stamp: .venv/runtime.stamp
+	$(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,137 @@
+"""The command line: `polystilts plan|run|status|report STUDY`."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sweeps.home import StudyIsRunningError
+from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
+from sweeps.study import StudyError
+
+EXIT_STAGE_FAILED = 1
+EXIT_WRONG_INPUT = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Which English intermediate task makes zero-shot cross-lingual transfer better, and what does it cost?",
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="POLYSTILTS_HOME", help="Folder for the store, MLflow and the reports.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of published data files, instead of the hub.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DEFAULT_HOME = Path("runs")
+
+
+@app.command()
+def plan(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Shows what a study would run, what the store has of it, and what sharing saves."""
+    with _user_errors():
+        opened = open_study(study, home, data)
+        counts = count(opened)
+    if as_json:
+        _print_json({"study": opened.study.name, **counts.model_dump()})
+        return
+    saved = counts.trainings_without_sharing - counts.trainings
+    print(f"{opened.study.name}: {counts.stages} stages at most, {counts.cached} in the store, {counts.to_run} to run at most")
+    print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
+    print(f"next: polystilts run {_words(study, home, data)}")
+
+
+@app.command()
+def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Runs a study, or what is left of it, and writes its report."""
+    console = Console(stderr=as_json)
+    with _user_errors():
+        opened = open_study(study, home, data)
+        ran = run_study(opened, console)
+    report = opened.home.report(opened.study.name)
+    if as_json:
+        _print_json(
+            {"study": opened.study.name, "trained": ran.num_trained, "failures": dict(ran.failures), "report": str(report / "report.html")}
+        )
+    else:
+        if ran.num_trained == 0 and not ran.failures:
+            console.print("Nothing to train: every stage of this study is in the store.")
+        console.print(ran.report.matrix)
+        _print_where(console, opened, study, home, data)
+    if ran.failures:
+        Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
+        raise typer.Exit(EXIT_STAGE_FAILED)
+
+
+@app.command()
+def status(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Shows how far a study is, cell by cell."""
+    with _user_errors():
+        found = status_study(open_study(study, home, data))
+    if as_json:
+        _print_json(found.model_dump())
+        return
+    print(f"{found.study}: {found.state}; {found.cells_finished} of {found.cells} cells, {found.cached} of at most {found.stages} stages")
+    for cell in found.unfinished:
+        print(f"  unfinished: {cell}")
+    print(f"next: polystilts {'report' if found.state == 'finished' else 'run'} {_words(study, home, data)}")
+
+
+@app.command()
+def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Writes the report of what the store has, whether or not the study is finished."""
+    console = Console(stderr=as_json)
+    with _user_errors():
+        opened = open_study(study, home, data)
+        written = report_study(opened)[1]
+    if as_json:
+        _print_json({"study": opened.study.name, "report": str(opened.home.report(opened.study.name) / "report.html")})
+        return
+    console.print(written.matrix)
+    _print_where(console, opened, study, home, data)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """The user's mistakes are lines on standard error and exit code 2, never a traceback."""
+    try:
+        yield
+    except (StudyError, StudyIsRunningError) as error:
+        for line in str(error).splitlines():
+            print(f"polystilts: {line}", file=sys.stderr)
+        raise typer.Exit(EXIT_WRONG_INPUT) from None
+
+
+def _print_where(console: Console, opened: Opened, study: Path, home: Path, data: Path | None) -> None:
+    folder = opened.home.report(opened.study.name)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{opened.home.root}/mlflow.db"
+    console.print(f"report:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"table:   {folder / 'results.parquet'}", soft_wrap=True, highlight=False)
+    console.print(f"MLflow:  mlflow ui --backend-store-uri {uri}", soft_wrap=True, highlight=False)
+    console.print(
+        f"next:    change or add a task in {study}, then polystilts run {_words(study, home, data)}", soft_wrap=True, highlight=False
+    )
+
+
+def _words(study: Path, home: Path, data: Path | None) -> str:
+    words = [str(study)]
+    if home != DEFAULT_HOME and "POLYSTILTS_HOME" not in os.environ:
+        words += ["--home", str(home)]
+    if data is not None:
+        words += ["--data", str(data)]
+    return " ".join(words)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=1))

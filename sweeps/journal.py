@@ -1,0 +1,104 @@
+"""Tells MLflow and the terminal what happens while a plan runs, and frees the files of trainings that lost."""
+
+import time
+
+from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
+from sweeps.plan import PairProgram, Request
+from sweeps.progress import Progress
+from sweeps.results import Context
+from sweeps.tracking import Tracker
+from sweeps.walk import Outcome, Walk
+from trainables.manifest import CurvePoint, Manifest
+from trainables.specs import EvaluateSpec
+from trainables.store import Store
+
+
+class Journal:
+    """Follows one walk. What it says to MLflow it says again on the next run, which changes nothing there."""
+
+    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress) -> None:
+        self._walk = walk
+        self._store = store
+        self._tracker = tracker
+        self._progress = progress
+        self._finished_pairs: set[int] = set()
+        self.encoders: dict[str, Manifest] = {}
+        """Shared stages that are there, by name."""
+        self.num_trained = 0
+        """Stages that were computed by this run, not found in the store."""
+        self.failures: dict[str, str] = {}
+        """Errors by stage name."""
+
+    def started(self, request: Request) -> None:
+        """A stage was handed to Tune."""
+        self._progress.started(request)
+        if _scored_training(request) is None:
+            spec = request.spec.model_dump(mode="json")
+            self._log(Started(key=request.key, context=_run_context(request.context), spec=spec, at_s=time.time()))
+
+    def reported(self, request: Request, point: CurvePoint) -> None:
+        """A training came to a dev evaluation."""
+        self._progress.reported(request, point)
+        self._log(Reported(key=request.key, point=point))
+
+    def settle(self) -> None:
+        """Passes on what the walk has settled since the last call."""
+        for outcome in self._walk.drain():
+            if outcome.manifest is None:
+                self._failed(outcome)
+            else:
+                self._finished(outcome, outcome.manifest)
+        for index, program in enumerate(self._walk.programs):
+            if index not in self._finished_pairs and program.evaluations:
+                self._finished_pairs.add(index)
+                self._pair_finished(program)
+
+    def _failed(self, outcome: Outcome) -> None:
+        request = outcome.request
+        self.failures[request.context.name] = outcome.error or ""
+        self._progress.settled(outcome)
+        spec = request.spec.model_dump(mode="json")
+        error = outcome.error or ""
+        self._log(Failed(key=request.key, context=_run_context(request.context), spec=spec, error=error, at_s=time.time()))
+
+    def _finished(self, outcome: Outcome, manifest: Manifest) -> None:
+        context = outcome.request.context
+        self.num_trained += not outcome.was_cached
+        if context.role == "encoder":
+            self.encoders[context.name] = manifest
+        self._progress.settled(outcome)
+        training = _scored_training(outcome.request)
+        if training is None:
+            self._log(Finished(context=_run_context(context), manifest=manifest))
+        else:
+            self._log(Evaluated(train_key=training, context=_run_context(context), manifest=manifest))
+
+    def _pair_finished(self, program: PairProgram) -> None:
+        result = program.result()
+        self._progress.pair_finished(result)
+        winners = tuple(trial.manifest for trial in result.trials if trial.point == result.selected and not trial.is_pruned)
+        model, intermediate, variant, target = result.pair
+        self._log(
+            Selected(
+                context=RunContext(model=model, intermediate=intermediate, variant=variant, target=target, seed=None),
+                winners=winners,
+                evaluations=tuple(evaluation.manifest for evaluation in result.evaluations),
+                num_trials=len(result.trials),
+            )
+        )
+        for key in program.losers:
+            self._store.drop_files(key)
+
+    def _log(self, event: Event) -> None:
+        self._tracker.log(event)
+
+
+def _scored_training(request: Request) -> str | None:
+    """The target training that an evaluation scores, whose run in MLflow it belongs to; None for any other stage."""
+    return request.parents[0] if isinstance(request.spec, EvaluateSpec) and request.spec.head is not None else None
+
+
+def _run_context(context: Context) -> RunContext:
+    return RunContext(
+        model=context.model, intermediate=context.intermediate, variant=context.variant, target=context.target, seed=context.seed
+    )

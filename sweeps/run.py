@@ -1,0 +1,241 @@
+"""Runs a study from file to report; every verb of the command line that looks at a study comes through here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.console import Console
+
+from sweeps.builder import SpecBuilder
+from sweeps.events import StudyFinished
+from sweeps.home import Home, is_locked, study_lock
+from sweeps.journal import Journal
+from sweeps.launch import cluster, run_walk
+from sweeps.plan import Request, plan_study
+from sweeps.progress import Progress
+from sweeps.report.write import Report, write_report
+from sweeps.results import StudyResult
+from sweeps.study import Study, StudyError, load_study
+from sweeps.tracking import Tracker
+from sweeps.walk import Walk
+from trainables.data import load_examples
+from trainables.manifest import Manifest
+from trainables.specs import DataSpec, Job, Record
+from trainables.store import Store
+from trainables.task import load_task
+
+CHECKPOINT_EVERY_S = 120.0
+CLOSE_TRACKER_S = 120.0
+
+
+class Opened(NamedTuple):
+    """A study that was read and planned."""
+
+    study: Study
+    builder: SpecBuilder
+    home: Home
+    data: Path | None
+    store: Store
+
+
+class Ran(NamedTuple):
+    """What a run came to."""
+
+    result: StudyResult
+    report: Report
+    num_trained: int
+    """Stages computed by this run."""
+    failures: Mapping[str, str]
+    """Errors by stage name."""
+
+
+class Status(Record):
+    """How far a study is."""
+
+    study: str
+    state: Literal["finished", "running", "unfinished"]
+    cells: int
+    cells_finished: int
+    stages: int
+    """At most, where a search prunes."""
+    cached: int
+    unfinished: tuple[str, ...]
+    """Cells without a result yet."""
+
+
+class Counts(Record):
+    """What a plan amounts to; where a search prunes, an upper bound."""
+
+    stages: int
+    searches: int
+    trainings: int
+    trainings_without_sharing: int
+    cached: int
+    to_run: int
+
+
+def open_study(path: Path, home: Path, data: Path | None) -> Opened:
+    """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs."""
+    study = load_study(path)
+    if data is not None and not data.is_dir():
+        raise StudyError(f"--data {data}: there is no such folder")
+    where = Home(home)
+    return Opened(study, SpecBuilder(study, path.resolve().parent, data), where, data, Store(str(where.store), where.cache))
+
+
+def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:
+    """The plan walked as far as the store reaches; with `check`, damaged stages are taken out of it and named."""
+    damaged: list[str] = []
+    known = opened.store.keys()
+
+    def look_up(key: str) -> Manifest | None:
+        manifest = opened.store.manifest(key) if key in known else None
+        problem = check(opened.store, manifest) if check is not None and manifest is not None else None
+        if problem is None:
+            return manifest
+        damaged.append(f"{key}: {problem}; it was set aside and is computed again")
+        opened.store.quarantine(key)
+        return None
+
+    return Walk(plan_study(opened.builder), look_up), tuple(damaged)
+
+
+def count(opened: Opened) -> Counts:
+    """Stages, searches and trainings of a study, and how much of it is in the store."""
+    walk, _ = walk_store(opened)
+    programs = walk.programs
+    shared = {spec.key: spec for program in programs for spec in program.shared_stages()}
+    num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
+    without_sharing = sum(sum(spec.kind == "train" for spec in program.shared_stages()) for program in programs)
+    target_trainings = sum(program.num_trainings() for program in programs)
+    stages = len(shared) + sum(program.num_stages() for program in programs)
+    cached = sum(outcome.was_cached for outcome in walk.drain())
+    return Counts(
+        stages=stages,
+        searches=sum(program.num_trainings() > 0 for program in programs),
+        trainings=num_shared_trainings + target_trainings,
+        trainings_without_sharing=without_sharing + target_trainings,
+        cached=cached,
+        to_run=0 if walk.is_finished else stages - cached,
+    )
+
+
+def status_study(opened: Opened) -> Status:
+    """How far a study is."""
+    walk, _ = walk_store(opened)
+    counts = count(opened)
+    unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
+    return Status(
+        study=opened.study.name,
+        state="finished" if walk.is_finished else "running" if is_locked(opened.home, opened.study.name) else "unfinished",
+        cells=len(walk.programs),
+        cells_finished=len(walk.programs) - len(unfinished),
+        stages=counts.stages,
+        cached=counts.cached,
+        unfinished=unfinished,
+    )
+
+
+def run_study(opened: Opened, console: Console) -> Ran:
+    """Runs what the store does not have yet and writes the report; only one process runs a study in a home at a time."""
+    with study_lock(opened.home, opened.study.name):
+        walk, damaged = walk_store(opened, Store.damage)
+        tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
+        with Progress(console, opened.study.name, count(opened).stages) as progress:
+            for message in damaged:
+                progress.note(message)
+            journal = Journal(walk, opened.store, tracker, progress)
+            journal.settle()
+            if not walk.is_finished:
+                _run_rest(opened, walk, journal)
+        result = study_result(opened, walk, journal.encoders)
+        report = write_report(result, opened.store, opened.home.report(opened.study.name))
+        tracker.log(_study_finished(result, journal, opened))
+        tracker.close(CLOSE_TRACKER_S)
+        return Ran(result, report, journal.num_trained, journal.failures)
+
+
+def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -> StudyResult:
+    """What is known of every pair now."""
+    study = opened.study
+    return StudyResult(
+        study=study.name,
+        description=study.description,
+        source_language=study.source_language,
+        pairs=tuple(program.result() for program in walk.programs),
+        encoders=encoders,
+        notes=(*study.notes, *_caveats(opened)),
+    )
+
+
+def report_study(opened: Opened) -> tuple[StudyResult, Report]:
+    """The report of what the store has, whether or not the study is finished."""
+    walk, _ = walk_store(opened)
+    encoders = {
+        outcome.request.context.name: outcome.manifest
+        for outcome in walk.drain()
+        if outcome.manifest is not None and outcome.request.context.role == "encoder"
+    }
+    result = study_result(opened, walk, encoders)
+    return result, write_report(result, opened.store, opened.home.report(opened.study.name))
+
+
+def check_data(specs: Sequence[DataSpec], data: Path | None) -> None:
+    """Reads everything that a study can touch, so that a bad file ends it before the first training."""
+    for spec in specs:
+        try:
+            load_examples(spec, data, labelled=load_task(spec.task).kind != "mlm")
+        except ValueError as error:
+            raise StudyError(str(error)) from None
+
+
+def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
+    check_data(opened.builder.all_data(), opened.data)
+    with cluster(opened.study.resources) as found:
+        tracebacks = run_walk(walk, opened.study.resources, found, opened.store, lambda request: _job(opened, request), journal)
+    journal.settle()
+    for key, text in tracebacks.items():
+        path = opened.home.log(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _job(opened: Opened, request: Request) -> Job:
+    resources = opened.study.resources
+    return Job(
+        spec=request.spec,
+        store=opened.store.uri,
+        cache=str(opened.home.cache.absolute()),
+        data=None if opened.data is None else str(opened.data.absolute()),
+        encoder_folder=request.folder,
+        num_threads=resources.cpus_per_worker,
+        num_workers=resources.workers if request.spec.kind == "train" else 1,
+        use_gpu=resources.gpus_per_worker > 0,
+        stop_below=request.floors,
+        checkpoint_every_s=CHECKPOINT_EVERY_S,
+    )
+
+
+def _caveats(opened: Opened) -> list[str]:
+    """What a reader of the report has to know and would not guess."""
+    caveats = []
+    study = opened.study
+    for target, settings in study.targets.items():
+        if settings.test.startswith("dev"):
+            caveats.append(
+                f"{target} is scored on its {settings.test} split; in the source language the same examples may have selected the point."
+            )
+    if study.encoder_seeds == "shared" and study.intermediates:
+        caveats.append("All replicates of a cell start from one intermediate encoder: intervals do not cover its seed.")
+    return caveats
+
+
+def _study_finished(result: StudyResult, journal: Journal, opened: Opened) -> StudyFinished:
+    manifests = [evaluation.manifest for pair in result.pairs for evaluation in pair.evaluations]
+    manifests += [trial.manifest for pair in result.pairs for trial in pair.trials]
+    return StudyFinished(
+        status="FAILED" if journal.failures else "FINISHED",
+        metrics={"stages": float(len({manifest.key for manifest in manifests}) + len(result.encoders))},
+        report=str(opened.home.report(opened.study.name)),
+        at_s=max((manifest.cost.started_at + manifest.cost.seconds for manifest in manifests), default=0.0),
+    )
