@@ -51,10 +51,11 @@ class Task:
     """A task, as its file under `trainables/tasks` describes it.
 
     `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
-    `languages` are those that the task can be evaluated in; training data is in `source_language` alone. `train_on`
-    names the task whose training split is this one's by convention (XNLI's is MNLI's). `metrics` are names in
-    `trainables.metrics`; the first one is selected on and shown in the matrix. `files` are tried in order: the first layout
-    that has the split wins. `generate(split, language)` is for tasks that are made rather than read.
+    `languages` are those that the task can be evaluated in; training data is in `source_language` alone, save for
+    masked-language modelling, which has some in each. `train_on` names the task whose training split is this one's by
+    convention (XNLI's is MNLI's). `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
+    matrix. `files` are tried in order: the first layout that has the split wins. `generate(split, language)` is for tasks that
+    are made rather than read.
     """
 
     version: int

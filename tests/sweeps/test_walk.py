@@ -1,0 +1,123 @@
+"""The walk runs each stage once, and what it finds does not depend on time, interruption or what the store had before."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeps.plan import plan_study
+from sweeps.walk import Walk
+from tests.sweeps.simulation import builder_of, make_study, manifest_of, outcome, run
+from trainables.manifest import Manifest
+
+STUDIES = [
+    make_study(),
+    make_study(search={"trials": 6, "replicates": 2, "parallel": 3, "pruning": "asha", "reduction_factor": 2.0}),
+    make_study(encoder_seeds="paired", search={"trials": 2, "replicates": 2, "pruning": "none"}),
+]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_stage_runs_once_and_every_cell_is_filled(study):
+    walk, executed = run(study, {}, random.Random(0))
+    assert len(executed) == len(set(executed))
+    assert all(program.evaluations and program.problem is None for program in walk.programs)
+    assert len(walk.programs) == 3 * 3
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), cut=st.integers(0, 60))
+def test_the_outcome_does_not_depend_on_timing_or_interruption(study, seed, cut):
+    expected = outcome(run(study, {}, random.Random(0))[0])
+    store: dict[str, Manifest] = {}
+    _, before = run(study, store, random.Random(seed), stop_after=cut)
+    walk, after = run(study, store, random.Random(seed + 1))
+    assert outcome(walk) == expected
+    assert not set(before) & set(after), "a finished stage ran again"
+
+
+def test_a_finished_study_runs_nothing():
+    store: dict[str, Manifest] = {}
+    first, _ = run(STUDIES[0], store, random.Random(0))
+    second, executed = run(STUDIES[0], store, random.Random(0))
+    assert executed == []
+    assert outcome(second) == outcome(first)
+    assert all(found.was_cached for found in second.drain())
+
+
+def test_what_another_study_trained_to_its_end_changes_nothing():
+    """Without pruning the store holds whole curves; the pruned study must see them as cut where it would have cut them."""
+    pruned, whole = make_study(), make_study(search={"trials": 4, "replicates": 3, "pruning": "none"})
+    expected = [cell[:4] for cell in outcome(run(pruned, {}, random.Random(0))[0])]
+    store: dict[str, Manifest] = {}
+    run(whole, store, random.Random(1))
+    walk, _ = run(pruned, store, random.Random(2))
+    assert [cell[:4] for cell in outcome(walk)] == expected
+
+
+def test_intermediate_encoders_are_shared_and_come_first():
+    walk = Walk(plan_study(builder_of(make_study())), lambda _: None)
+    first = [walk.next() for _ in range(2)]
+    assert [request.context.name for request in first if request] == ["xlmr: mnli encoder, seed 0", "xlmr: squad2 encoder, seed 0"]
+
+
+def test_a_failure_ends_only_the_pairs_that_need_it():
+    walk = Walk(plan_study(builder_of(make_study())), lambda _: None)
+    executed = []
+    while not walk.is_finished:
+        request = walk.next()
+        assert request is not None
+        executed.append(request.context.name)
+        if request.context.role == "encoder" and request.context.intermediate == "mnli":
+            walk.fail(request.key, "ValueError: planted")
+        else:
+            walk.finish(request.key, manifest_of(request))
+    for program in walk.programs:
+        assert (program.problem is not None) == (program.pair.intermediate == "mnli")
+    assert "planted" in str(walk.programs[3].problem)
+    assert not any("mnli ->" in name for name in executed)
+
+
+def test_a_failed_replicate_leaves_no_orphans_running():
+    walk = Walk(plan_study(builder_of(make_study(intermediates=[], targets=["xnli"]))), lambda _: None)
+    first = walk.next()
+    assert first is not None
+    walk.finish(first.key, manifest_of(first))
+    second = walk.next()
+    assert second is not None
+    walk.fail(second.key, "planted")
+    assert walk.is_finished
+    assert walk.next() is None, "nobody wants the third replicate any more"
+
+
+def test_dropped_files_of_a_parent_are_made_again_only_when_needed():
+    study = make_study(targets=["xnli"], intermediates=["mnli"])
+    store: dict[str, Manifest] = {}
+    expected = outcome(run(study, store, random.Random(0))[0])
+    dropped = {key: Manifest.model_validate({**dict(found), "files_dropped": True}) for key, found in store.items()}
+    assert run(study, dict(dropped), random.Random(0))[1] == [], "numbers alone need no files"
+    without_evaluations = {key: found for key, found in dropped.items() if not key.startswith("evaluate-")}
+    walk, executed = run(study, without_evaluations, random.Random(0))
+    assert outcome(walk) == expected
+    assert sum(key.startswith("evaluate-") for key in executed) == 6
+    assert sum(key.startswith("train-") for key in executed) == 7, "six winning replicates and the mnli encoder"
+
+
+def test_a_lost_worker_is_retried():
+    walk = Walk(plan_study(builder_of(make_study(targets=["xnli"], intermediates=[]))), lambda _: None)
+    first = walk.next()
+    assert first is not None
+    walk.retry(first.key)
+    again = walk.next()
+    assert again is not None
+    assert again.key == first.key
+
+
+def test_replicates_of_a_pruned_point_are_not_trained():
+    walk, _ = run(make_study(targets=["xnli"], intermediates=[]), {}, random.Random(0))
+    trials = walk.programs[0].trials
+    points = {tuple(trial.point.items()) for trial in trials}
+    assert len(points) == 4
+    assert len(trials) < 12, "with random scores some point loses at its first seed"

@@ -1,0 +1,192 @@
+"""The shared readers: what they make of well-formed files, and the one line that each kind of bad input gets."""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.examples import Answer, Dropped, Question, Sentence, Text
+from trainables.formats import (
+    answered_question,
+    jsonl_rows,
+    member,
+    nli_jsonl_pairs,
+    nli_pair,
+    parallel_lines,
+    squad_questions,
+    tagged_sentences,
+    text_lines,
+    tsv_rows,
+)
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def squad_file(question: object, context: object = " The cat sat. ") -> str:
+    return json.dumps({"version": "x", "data": [{"title": "t", "paragraphs": [{"context": context, "qas": [question]}]}]})
+
+
+CAT = {"id": "7", "question": " Who? ", "answers": [{"text": "cat ", "answer_start": 5}]}
+
+
+def test_only_line_feeds_separate_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "\ufeffone\u2028still\x0bone\x85\r\n\ntwo \n")
+    assert text_lines(path) == ["one\u2028still\x0bone\x85", "", "two "]
+    assert text_lines(write(path, "")) == []
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff"))))
+def test_every_text_without_line_ends_is_a_line(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    path = write(tmp_path_factory.mktemp("lines") / "a.txt", "".join(line + "\n" for line in lines))
+    assert text_lines(path) == lines
+
+
+def test_double_quotes_mean_nothing_unless_the_file_is_quoted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", '"""Hi"", she said"\tplain\n5" long\t\n')
+    assert list(tsv_rows(path, ("a", "b"))) == [{"a": '"""Hi"", she said"', "b": "plain"}, {"a": '5" long', "b": ""}]
+    assert list(tsv_rows(path, ("a", "b"), quoted=True)) == [{"a": '"Hi", she said', "b": "plain"}, {"a": '5" long', "b": ""}]
+
+
+def test_a_header_names_the_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "x\tid\ty\n1\t2\t3\n")
+    assert list(tsv_rows(path, ("id", "y"), header=True)) == [{"x": "1", "id": "2", "y": "3"}]
+
+
+def test_optional_columns_may_be_missing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "1\t2\n3\t4\t5\n")
+    assert list(tsv_rows(path, ("a", "b", "c"), num_optional=1)) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4", "c": "5"}]
+
+
+def test_sentences_with_and_without_tags(tmp_path: Path) -> None:
+    tagged = write(tmp_path / "a.tsv", '"\tPUNCT\nHi\tINTJ\n\n\nthere\tADV\n')
+    untagged = write(tmp_path / "b.tsv", "Hi\nthere\n\n")
+    assert list(tagged_sentences([tagged, untagged])) == [
+        Sentence("0", ('"', "Hi"), ("PUNCT", "INTJ")),
+        Sentence("1", ("there",), ("ADV",)),
+        Sentence("2", ("Hi", "there"), None),
+    ]
+    prefixed = write(tmp_path / "c", "en:10:30\tO\nen::\tO\n")
+    assert list(tagged_sentences([prefixed], prefixed=True)) == [Sentence("0", ("10:30", ":"), ("O", "O"))]
+
+
+def test_white_space_around_texts_is_stripped_and_answers_follow(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", squad_file(CAT))
+    question = Question("7", "Who?", "The cat sat.", (Answer("cat", 4),))
+    assert list(squad_questions([path])) == [question]
+    impossible = {"id": "8", "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": [{"text": "x"}]}
+    assert list(squad_questions([path, write(tmp_path / "b.json", squad_file(impossible))])) == [
+        question,
+        Question("8", "Why?", "The cat sat.", ()),
+    ]
+
+
+def test_answers_of_a_stripped_context_are_found_within_the_shift() -> None:
+    found = answered_question("7", "Who?", "The cat sat.", [Answer("cat", 6)], "here", max_shift=2)
+    assert found.answers == (Answer("cat", 4),)
+    with pytest.raises(ValueError, match=r"^here: expected the answer 'cat' at character 7, found ' sa'$"):
+        answered_question("7", "Who?", "The cat sat.", [Answer("cat", 7)], "here", max_shift=2)
+
+
+def test_the_ways_to_write_a_label() -> None:
+    labels: list[str | int | None] = ["neutral", "contradictory", 0, 1, 2, None, "?"]
+    pairs = [nli_pair("1", " a", "b ", label) for label in labels]
+    assert pairs == [
+        Text("1", "a", "b", label) for label in ("neutral", "contradiction", "entailment", "neutral", "contradiction", None, "?")
+    ]
+    assert [type(nli_pair("1", "a", "b", label)) for label in ("-", -1)] == [Dropped, Dropped]
+
+
+def test_parallel_lines_are_stripped_together(tmp_path: Path) -> None:
+    paths = [write(tmp_path / "a", "a \nb\n"), write(tmp_path / "b", "c\nd")]
+    assert list(parallel_lines(paths)) == [("a", "c"), ("b", "d")]
+
+
+Reader = Callable[[Path], Iterable[object]]
+TWO_COLUMNS: Reader = functools.partial(tsv_rows, columns=("a", "b"))
+QUOTED: Reader = functools.partial(tsv_rows, columns=("a", "b"), quoted=True)
+HEADED: Reader = functools.partial(tsv_rows, columns=("a", "b"), header=True)
+
+
+def tagged(path: Path) -> Iterable[object]:
+    return tagged_sentences([path])
+
+
+def prefixed(path: Path) -> Iterable[object]:
+    return tagged_sentences([path], prefixed=True)
+
+
+def squad(path: Path) -> Iterable[object]:
+    return squad_questions([path])
+
+
+def pairs(path: Path) -> Iterable[object]:
+    return nli_jsonl_pairs([path], "premise", "hypothesis", "label")
+
+
+def parallel(path: Path) -> Iterable[object]:
+    return parallel_lines([path, write(path.with_name("two.txt"), "a\nb\n")])
+
+
+def answer(text: object, start: object) -> dict[str, object]:
+    return {**CAT, "answers": [{"text": text, "answer_start": start}]}
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "message"),
+    [
+        (text_lines, b"good\nbad \xff\n", ":2: expected UTF-8, found the byte 0xff"),
+        (TWO_COLUMNS, "1\t2\n1\n", ":2: expected 2 columns (a, b), found 1"),
+        (TWO_COLUMNS, "1\t2\t3\n", ":1: expected 2 columns (a, b), found 3"),
+        (TWO_COLUMNS, "1\t2\n\n", ":2: expected 2 columns (a, b), found 1"),
+        (QUOTED, '1\t2\n"open\t2\n', ":2: expected a closing double quote and doubled ones inside, found '\"open'"),
+        (QUOTED, '"a"b"\t2\n', ':1: expected a closing double quote and doubled ones inside, found \'"a"b"\''),
+        (QUOTED, '"\t2\n', ":1: expected a closing double quote and doubled ones inside, found '\"'"),
+        (HEADED, "", ":1: expected a header with a, b; a, b is missing"),
+        (HEADED, "a\tc\n1\t2\n", ":1: expected a header with a, b; b is missing"),
+        (HEADED, "a\tb\n1\n", ":2: expected 2 columns (a, b), found 1"),
+        (pairs, '{"premise": "a", "hypothesis": "b", "label": "c"}\n{"premise', ":2: expected JSON, but Unterminated string starting at"),
+        (pairs, "[1]\n", ":1: expected an object, found [1]"),
+        (pairs, '{"premise": "a"}\n', ":1: expected the key 'hypothesis', found 'premise'"),
+        (pairs, '{"premise": 5, "hypothesis": "b", "label": "c"}\n', ":1: premise: expected a string, found 5"),
+        (parallel, "a\n", "two.txt: 2 lines, expected 1, as in "),
+        (parallel, "a\n \n", ":2: expected a sentence, found a blank line"),
+        (tagged, "a\tO\nb\n", ":2: expected a sentence with a tag at every word or at none"),
+        (tagged, "a\tO\tO\n", ":1: expected a word, perhaps a tab and a tag, found 'a\\tO\\tO'"),
+        (tagged, "a\t\n", ":1: expected a word, perhaps a tab and a tag, found 'a\\t'"),
+        (tagged, "a\tO\n\tO\n", ":2: expected a word, perhaps a tab and a tag, found '\\tO'"),
+        (prefixed, "en:a\tO\nb\tO\n", ":2: expected language:word, found 'b\\tO'"),
+        (squad, '{"data": [\n', ":1: expected JSON, but Expecting value"),
+        (squad, "[]", ": expected an object, found []"),
+        (squad, "{}", ": expected the key 'data', found none"),
+        (squad, squad_file(CAT, context=5), ": data[0].paragraphs[0]: context: expected a string, found 5"),
+        (squad, squad_file("who"), ': data[0].paragraphs[0].qas[0]: expected an object, found "who"'),
+        (squad, squad_file({**CAT, "id": 7}), ": data[0].paragraphs[0].qas[0]: id: expected a string, found 7"),
+        (squad, squad_file(answer("cat", "5")), 'qas[0]: answer_start: expected an integer, found "5"'),
+        (squad, squad_file(answer("cat", True)), "qas[0]: answer_start: expected an integer, found true"),
+        (squad, squad_file(answer("cat", 6)), "qas[0]: expected the answer 'cat' at character 5, found 'at '"),
+        (squad, squad_file(answer("cat", -9)), "qas[0]: expected the answer 'cat' at character -10, found 'The'"),
+        (squad, squad_file(answer(" ", 1)), "qas[0]: expected the answer '' at character 1, found ''"),
+        (squad, squad_file({**CAT, "is_impossible": True}), "and none where it is true, found 1"),
+        (squad, squad_file({**CAT, "answers": [], "is_impossible": False}), "expected answers where is_impossible is false"),
+        (squad, squad_file({**CAT, "is_impossible": "no"}), 'is_impossible: expected true or false, found "no"'),
+    ],
+)
+def test_bad_input_is_one_line_that_says_where(tmp_path: Path, read: Reader, content: str | bytes, message: str) -> None:
+    path = write(tmp_path / "one.txt", content)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        list(read(path))
+    assert str(caught.value).startswith(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_member_is_strict_about_types(tmp_path: Path) -> None:
+    ((where, row),) = jsonl_rows(write(tmp_path / "a.jsonl", '{"a": {"b": [1]}}\n'))
+    assert member(member(row, "a", dict, where), "b", list, where) == [1]

@@ -1,0 +1,212 @@
+"""Readers of the file formats that several data sets share; a file that breaks its format is a one-line error that says where."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trainables.examples import Answer, Dropped, Question, Sentence, Text
+
+NLI_LABELS = ("entailment", "neutral", "contradiction")
+"""In the order of the hub's integers, which MNLI, SNLI and XNLI share."""
+
+_KINDS = {str: "a string", int: "an integer", bool: "true or false", list: "a list", dict: "an object"}
+_Value = TypeVar("_Value")
+
+
+def text_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, without their ends (LF or CRLF).
+
+    Only LF separates lines: the texts themselves hold U+2028, U+0085 and the other characters at which `str.splitlines` cuts.
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: expected UTF-8, found the byte 0x{data[error.start]:02x}") from error
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def parallel_lines(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
+    """The lines of files that are parallel by line: together, stripped, none of them blank."""
+    files = [text_lines(path) for path in paths]
+    for path, lines in zip(paths, files, strict=True):
+        if len(lines) != len(files[0]):
+            raise ValueError(f"{path}: {len(lines)} lines, expected {len(files[0])}, as in {paths[0]}")
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                raise ValueError(f"{path}:{number}: expected a sentence, found a blank line")
+    yield from zip(*([line.strip() for line in lines] for lines in files), strict=True)
+
+
+def tsv_rows(
+    path: Path, columns: Sequence[str], *, header: bool = False, quoted: bool = False, num_optional: int = 0
+) -> Iterator[Mapping[str, str]]:
+    """The rows of a tab-separated file, one a line, by column name.
+
+    With a `header`, it must name all `columns`, and may name others. Without one, `columns` are all there are, of which the last
+    `num_optional` may be missing. `quoted` undoes what Python's csv writer does to a field that holds a double quote; without it
+    a double quote is a character like any other.
+    """
+    lines = text_lines(path)
+    names, first = (lines[0].split("\t"), 1) if header and lines else (list(columns), 0)
+    missing = [column for column in columns if column not in names]
+    if missing or (header and not lines):
+        raise ValueError(f"{path}:1: expected a header with {', '.join(columns)}; {', '.join(missing or columns)} is missing")
+    for number, line in enumerate(lines[first:], first + 1):
+        fields = line.split("\t")
+        if not len(names) - num_optional <= len(fields) <= len(names):
+            raise ValueError(f"{path}:{number}: expected {len(names)} columns ({', '.join(names)}), found {len(fields)}")
+        if quoted:
+            fields = [_unquoted(field, f"{path}:{number}") for field in fields]
+        yield dict(zip(names, fields, strict=False))
+
+
+def _unquoted(field: str, where: str) -> str:
+    if not field.startswith('"'):
+        return field
+    inner = field[1:-1].replace('""', "")
+    if len(field) == 1 or not field.endswith('"') or '"' in inner:
+        raise ValueError(f"{where}: expected a closing double quote and doubled ones inside, found {field[:40]!r}")
+    return field[1:-1].replace('""', '"')
+
+
+def jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of a file with one JSON object a line, each with `file:line`, for `member` and for errors."""
+    for number, line in enumerate(text_lines(path), 1):
+        where = f"{path}:{number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{where}: expected JSON, but {error.msg} at character {error.pos + 1}") from error
+        yield where, _of_kind(value, dict, where)
+
+
+def member(value: Mapping[str, Any], key: str, kind: type[_Value], where: str) -> _Value:
+    """`value[key]`, which must be there and of this JSON type; `where` says where `value` is."""
+    if key not in value:
+        raise ValueError(f"{where}: expected the key {key!r}, found {', '.join(map(repr, value)) or 'none'}")
+    return _of_kind(value[key], kind, f"{where}: {key}")
+
+
+def _of_kind(value: object, kind: type[_Value], where: str) -> _Value:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{where}: expected {_KINDS[kind]}, found {json.dumps(value, ensure_ascii=False)[:40]}")
+    return value
+
+
+def nli_pair(example_id: str, premise: str, hypothesis: str, label: str | int | None) -> Text | Dropped:
+    """A pair of natural language inference, by any of the ways to write its label: a name, the hub's integer, or none.
+
+    SNLI and MultiNLI leave out a pair on which the annotators do not agree: `-` in their files, -1 on the hub. XNLI's
+    translation of the training set spells one label "contradictory".
+    """
+    if label in ("-", -1):
+        return Dropped(example_id, "no label that most annotators chose")
+    name = NLI_LABELS[label] if isinstance(label, int) else label
+    return Text(example_id, premise.strip(), hypothesis.strip(), "contradiction" if name == "contradictory" else name)
+
+
+def nli_jsonl_pairs(paths: Sequence[Path], premise: str, hypothesis: str, label: str) -> Iterator[Text | Dropped]:
+    """The pairs of files with one JSON object a line, whose keys are given; ids count all of them from 0."""
+    rows = (row for path in paths for row in jsonl_rows(path))
+    for number, (where, row) in enumerate(rows):
+        yield nli_pair(str(number), *(member(row, key, str, where) for key in (premise, hypothesis, label)))
+
+
+def tagged_sentences(paths: Sequence[Path], *, prefixed: bool = False) -> Iterator[Sentence]:
+    """Sentences of files with one `word TAB tag` a line and blank lines between sentences; ids count them from 0.
+
+    A sentence of words alone is unlabelled. Nothing is quoted. `prefixed`: each word is `language:word`, as in the PAN-X
+    release. Blank lines may be repeated.
+    """
+    number = 0
+    for path in paths:
+        rows: list[list[str]] = []
+        for line_number, line in enumerate([*text_lines(path), ""], 1):
+            if line:
+                rows.append(_word_and_tag(line, prefixed, f"{path}:{line_number}"))
+                if len(rows[-1]) != len(rows[0]):
+                    raise ValueError(f"{path}:{line_number}: expected a sentence with a tag at every word or at none")
+            elif rows:
+                tags = tuple(row[1] for row in rows) if len(rows[0]) == 2 else None
+                yield Sentence(str(number), tuple(row[0] for row in rows), tags)
+                number += 1
+                rows = []
+
+
+def _word_and_tag(line: str, prefixed: bool, where: str) -> list[str]:
+    word, *tags = line.split("\t")
+    if prefixed:
+        prefix, colon, word = word.partition(":")
+        if not prefix or not colon:
+            raise ValueError(f"{where}: expected language:word, found {line[:40]!r}")
+    word = word.strip()
+    if not word or len(tags) > 1 or "" in tags:
+        raise ValueError(f"{where}: expected a word, perhaps a tab and a tag, found {line[:40]!r}")
+    return [word, *tags]
+
+
+def squad_questions(paths: Sequence[Path]) -> Iterator[Question]:
+    """The questions of SQuAD files, version 1.1 or 2.0, in order.
+
+    In version 2.0 `is_impossible` must agree with the answers; in version 1.1 a question without an answer is unlabelled.
+    """
+    for path in paths:
+        for place, context, question in _squad_entries(path):
+            answers = [_of_kind(answer, dict, place) for answer in member(question, "answers", list, place)]
+            if "is_impossible" in question and member(question, "is_impossible", bool, place) != (not answers):
+                raise ValueError(f"{place}: expected answers where is_impossible is false and none where it is true, found {len(answers)}")
+            yield answered_question(
+                member(question, "id", str, place),
+                member(question, "question", str, place),
+                context,
+                [Answer(member(answer, "text", str, place), member(answer, "answer_start", int, place)) for answer in answers],
+                place,
+            )
+
+
+def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Each question as JSON, with its path in the file and its context."""
+    try:
+        root = json.loads("\n".join(text_lines(path)))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from error
+    for a, article in enumerate(member(_of_kind(root, dict, str(path)), "data", list, str(path))):
+        place = f"{path}: data[{a}]"
+        for p, paragraph in enumerate(member(_of_kind(article, dict, place), "paragraphs", list, place)):
+            place = f"{path}: data[{a}].paragraphs[{p}]"
+            context = member(_of_kind(paragraph, dict, place), "context", str, place)
+            for q, question in enumerate(member(paragraph, "qas", list, place)):
+                place = f"{path}: data[{a}].paragraphs[{p}].qas[{q}]"
+                yield place, context, _of_kind(question, dict, place)
+
+
+def answered_question(
+    example_id: str, question: str, context: str, answers: Sequence[Answer], place: str, *, max_shift: int = 0
+) -> Question:
+    """A question with white space stripped from its texts, and the starts of its answers moved accordingly.
+
+    The hub's copy of XQuAD was stripped and its starts were not moved: they may be up to `max_shift` characters too high.
+    """
+    indent = len(context) - len(context.lstrip())
+    context = context.strip()
+    moved = []
+    for text, start in answers:
+        start += len(text) - len(text.lstrip()) - indent
+        text = text.strip()
+        starts = [start - shift for shift in range(max_shift + 1) if start >= shift and context.startswith(text, start - shift)]
+        if not text or not starts:
+            raise ValueError(f"{place}: expected the answer {text!r} at character {start}, found {context[max(start, 0) :][: len(text)]!r}")
+        moved.append(Answer(text, starts[0]))
+    return Question(example_id, question.strip(), context, tuple(moved))
+
+
+def hub_question(row: Mapping[str, Any], *, max_shift: int = 0) -> Question:
+    """A row of the hub's SQuAD schema: `answers` holds a list of texts and a list of starts."""
+    answers = [Answer(text, start) for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)]
+    return answered_question(row["id"], row["question"], row["context"], answers, f"hub row {row['id']}", max_shift=max_shift)

@@ -1,0 +1,58 @@
+"""PAWS-X: are two sentences with almost the same words paraphrases (Yang et al. 2019; free for any purpose, Google LLC named).
+
+Rows are not parallel across languages. A sentence that the translators gave up on is the text "NS"; XTREME scores it like any other.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainables.examples import Entries, Text
+from trainables.formats import tsv_rows
+from trainables.task import FileSource, HubSource, Split, Task
+
+
+def read_row(row: Mapping[str, Any], _language: str, _number: int) -> Text:
+    return Text(str(row["id"]), row["sentence1"].strip(), row["sentence2"].strip(), str(row["label"]))
+
+
+def read_files(paths: Sequence[Path], _language: str) -> Entries:
+    for path in paths:
+        for row in tsv_rows(path, ("id", "sentence1", "sentence2", "label"), header=True):
+            yield Text(row["id"], row["sentence1"].strip(), row["sentence2"].strip(), row["label"])
+
+
+def read_xtreme_files(paths: Sequence[Path], _language: str) -> Entries:
+    """XTREME's files have no ids, went through Python's csv writer, and lack the labels of the test split."""
+    for path in paths:
+        for number, row in enumerate(tsv_rows(path, ("sentence1", "sentence2", "label"), quoted=True, num_optional=1)):
+            yield Text(str(number), row["sentence1"].strip(), row["sentence2"].strip(), row.get("label"))
+
+
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+
+TASK = Task(
+    version=1,
+    kind="classification",
+    languages=("de", "en", "es", "fr", "ja", "ko", "zh"),
+    labels=("0", "1"),
+    metrics=("accuracy",),
+    hub=HubSource(
+        path="google-research-datasets/paws-x",
+        revision="4cd8187c404bda33cb1f62b49b001115862acf37",
+        config="{language}",
+        splits={"train": "train", "dev": "validation", "test": "test"},
+        read=read_row,
+    ),
+    files=(
+        FileSource(
+            paths={
+                "train": ("pawsx/x-final/{language}/train.tsv",),
+                "dev": ("pawsx/x-final/{language}/dev_2k.tsv",),
+                "test": ("pawsx/x-final/{language}/test_2k.tsv",),
+            },
+            read=read_files,
+        ),
+        FileSource(paths={split: (f"pawsx/{split}-{{language}}.tsv",) for split in SPLITS}, read=read_xtreme_files),
+    ),
+)
