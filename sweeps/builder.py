@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.results import BASELINE, Point
-from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
+from sweeps.study import DEFAULT_TRAINING, NO_DEV, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.specs import (
     DataSpec,
@@ -180,11 +180,15 @@ class SpecBuilder:
     def _task_entries(self, task: str, use: TaskUse) -> Iterable[MixtureTask]:
         train_task, train_split = parse_reference(use.train, task)
         for language in self._languages(f"tasks.{task}", train_task, train_split, use.languages):
-            dev = None
-            if use.dev is not None and language == self._source_language(train_task):
-                dev_task, dev_split = parse_reference(use.dev, task)
-                dev = self._cached_data(dev_task, dev_split, language, None)
+            is_source = language == self._source_language(train_task)
+            dev = self._mixture_dev(task, use.dev, language) if is_source else None
             yield MixtureTask(train=self._cached_data(train_task, train_split, language, use.num_examples), dev=dev, weight=use.weight)
+
+    def _mixture_dev(self, task: str, reference: str | None, language: str) -> DataSpec | None:
+        if reference == NO_DEV or (reference is None and not load_task(task).has_split("dev")):
+            return None
+        dev_task, dev_split = parse_reference(reference or "dev", task)
+        return self._cached_data(dev_task, dev_split, language, None)
 
     def _target_mixture(self, target: str, settings: Target) -> MixtureTask:
         train_task, train_split = self._train_reference(target, settings)

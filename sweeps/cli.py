@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from sweeps.home import StudyIsRunningError
+from sweeps.report.terminal import terminal_matrix
 from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
 from sweeps.study import StudyError
 
@@ -62,7 +63,7 @@ def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = No
     else:
         if ran.num_trained == 0 and not ran.failures:
             console.print("Nothing to train: every stage of this study is in the store.")
-        console.print(ran.report.matrix)
+        console.print(terminal_matrix(ran.report.cells))
         _print_where(console, opened, study, home, data)
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
@@ -93,7 +94,7 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
     if as_json:
         _print_json({"study": opened.study.name, "report": str(opened.home.report(opened.study.name) / "report.html")})
         return
-    console.print(written.matrix)
+    console.print(terminal_matrix(written.cells))
     _print_where(console, opened, study, home, data)
 
 

@@ -63,6 +63,10 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")
         self._journal.settle()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Empty: Tune pickles its parts so that it could restore them, and a walk holds generators."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is continued from the store."""
 

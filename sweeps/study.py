@@ -15,6 +15,9 @@ from trainables.models import family_names
 from trainables.specs import Precision, Record, RetrievalProtocol
 from trainables.task import did_you_mean, load_task, task_names
 
+NO_DEV = "none"
+"""Leaves a task of a mixture out of selection."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -84,8 +87,9 @@ class TaskUse(Record):
     """How a mixture uses a task. References read `split`, `split[slice]` or `task/split[slice]`."""
 
     train: str = "train"
-    dev: str | None = "dev"
-    """Source-language examples that select the checkpoint; null leaves this task out of selection."""
+    dev: str | None = None
+    """Source-language examples that select the checkpoint: by default the dev split, if the task has one; `none` leaves this
+    task out of selection."""
     languages: Literal["source", "all", "available"] | tuple[str, ...] = "source"
     """Training languages; masked-language modelling usually takes all."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
@@ -244,7 +248,7 @@ def _check_references(place: str, task: str, references: tuple[str | None, ...])
     if task not in task_names():
         raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, task_names())}")
     for reference in references:
-        if reference is not None:
+        if reference not in (None, NO_DEV):
             try:
                 parse_reference(reference, task)
             except ValueError as error:

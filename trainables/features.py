@@ -16,7 +16,8 @@ class Features(NamedTuple):
     """Sequences of one split, special tokens included, without padding.
 
     Sequence `s` is `token_ids[offsets[s] : offsets[s + 1]]`. An example has one sequence, except: multiple choice, one an option;
-    span questions, one a window. Sequences of an example lie together, in order.
+    span questions, one a window; tagging and mlm, where a sentence or line that is too long goes on in further sequences.
+    Sequences of an example lie together, in order.
     """
 
     kind: str

@@ -1,0 +1,163 @@
+"""The report as one self-contained page, the answer first: `report.html`."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+
+from sweeps.report import curves, wording
+from sweeps.report.cells import Cell
+from sweeps.report.matrix import Grid, grids
+from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
+from trainables.manifest import Manifest
+
+
+class Answer(NamedTuple):
+    """What a matrix says about one target."""
+
+    target: str
+    baseline: Cell | None
+    best: Cell | None
+    """The largest gain of those that help, or of all where none is shown to; None without any."""
+    helps: tuple[str, ...]
+    """Further intermediates whose interval lies above zero, the largest gain first."""
+    hurts: tuple[str, ...]
+    unclear: tuple[str, ...]
+    unjudged: tuple[str, ...]
+    """Of one seed: no verdict."""
+    missing: tuple[str, ...]
+
+
+class SearchedPoint(NamedTuple):
+    """One point of a pair's search."""
+
+    hyperparameters: str
+    dev_scores: tuple[str, ...]
+    """One a seed."""
+    mean_dev_score: str
+    status: str
+
+
+class Search(NamedTuple):
+    """The points that were tried for one pair."""
+
+    pair: PairId
+    points: tuple[SearchedPoint, ...]
+    num_pruned: int
+
+
+class CostRow(NamedTuple):
+    """All stages of one role on one kind of device, each counted once."""
+
+    role: str
+    device: str
+    num_stages: int
+    seconds: float
+    device_seconds: float
+    num_tokens: int
+    peak_memory_bytes: int
+
+
+def render(result: StudyResult, cells: Sequence[Cell]) -> str:
+    """The page; it needs no network and no other file."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    stages = _stages(result)
+    return environment.get_template("page.html").render(
+        result=result,
+        cells=cells,
+        baseline_name=BASELINE,
+        matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in grids(cells)],
+        curves=curves.target_curves(result),
+        curve_size=(curves.WIDTH, curves.HEIGHT),
+        searches=[_search(found) for found in result.pairs if found.trials],
+        costs=_costs(stages),
+        versions=_versions(stages),
+        words=wording,
+    )
+
+
+def _answer(grid: Grid, target: str) -> Answer:
+    column = [cell for (_, name), cell in grid.cells.items() if name == target and not cell.is_baseline]
+    measured = sorted((cell for cell in column if cell.gain is not None), key=_gain, reverse=True)
+    helping = [cell for cell in measured if cell.effect == "helps"]
+    best = next(iter(helping or measured), None)
+    others = [cell for cell in measured if cell is not best]
+
+    def named(effect: str) -> tuple[str, ...]:
+        return tuple(cell.pair.intermediate for cell in others if cell.effect == effect)
+
+    missing = tuple(cell.pair.intermediate for cell in column if cell.gain is None)
+    baseline = grid.cells.get((BASELINE, target))
+    return Answer(target, baseline, best, named("helps"), named("hurts"), named("unclear"), named("unjudged"), missing)
+
+
+def _gain(cell: Cell) -> float:
+    assert cell.gain is not None, "only measured cells are compared"
+    return cell.gain.value
+
+
+def _search(found: PairResult) -> Search:
+    by_point: dict[str, list[Trial]] = {}
+    for trial in found.trials:
+        by_point.setdefault(_describe(trial.point), []).append(trial)
+    selected = None if found.selected is None else _describe(found.selected)
+    points = tuple(_searched_point(described, trials, described == selected) for described, trials in by_point.items())
+    return Search(found.pair, points, sum(point.status == "pruned" for point in points))
+
+
+def _searched_point(described: str, trials: Sequence[Trial], is_selected: bool) -> SearchedPoint:
+    scores = [trial.manifest.score for trial in trials if trial.manifest.score is not None]
+    status = "selected" if is_selected else "pruned" if any(trial.is_pruned for trial in trials) else ""
+    mean = wording.points(sum(scores) / len(scores)) if scores else "–"
+    return SearchedPoint(described, tuple(wording.points(score) for score in scores), mean, status)
+
+
+def _describe(point: Mapping[str, float | int | str]) -> str:
+    return (
+        ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items())
+        or "the only point"
+    )
+
+
+def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:
+    """Every stage once, with its role."""
+    roles = {"init": "initial encoder", "train": "intermediate training and pretraining"}
+    stages = {manifest.key: (roles.get(str(manifest.spec.get("kind")), "other"), manifest) for manifest in result.encoders.values()}
+    for found in result.pairs:
+        for trial in found.trials:
+            stages.setdefault(trial.manifest.key, ("target training", trial.manifest))
+        for evaluation in found.evaluations:
+            stages.setdefault(evaluation.manifest.key, ("evaluation", evaluation.manifest))
+    return list(stages.values())
+
+
+def _costs(stages: Sequence[tuple[str, Manifest]]) -> list[CostRow]:
+    groups: dict[tuple[str, str], list[Manifest]] = {}
+    for role, manifest in stages:
+        groups.setdefault((role, manifest.cost.device), []).append(manifest)
+    return [
+        CostRow(
+            role,
+            device,
+            len(manifests),
+            sum(manifest.cost.seconds for manifest in manifests),
+            sum(manifest.cost.device_seconds for manifest in manifests),
+            sum(manifest.cost.num_tokens for manifest in manifests),
+            max(manifest.cost.peak_memory_bytes for manifest in manifests),
+        )
+        for (role, device), manifests in groups.items()
+    ]
+
+
+def _versions(stages: Sequence[tuple[str, Manifest]]) -> list[str]:
+    """Libraries that the stages say they depend on; one that has two versions is listed with both."""
+    pairs = itertools.chain.from_iterable(manifest.spec.get("versions", ()) for _, manifest in stages)
+    return sorted({f"{library} {version}" for library, version in pairs})

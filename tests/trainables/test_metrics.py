@@ -1,0 +1,123 @@
+"""Metrics against numbers derived by hand from the official definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.examples import Answer
+from trainables.metrics import METRICS, Span, answer_scores, columns_of, mlqa_tokens, span_counts, spans, squad_tokens, value_of
+from trainables.task import load_task, task_names
+
+TAG = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "NOUN", "SCONJ", "CCONJ", "X", "E-PER", "S-LOC"])
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        # seqeval's documentation of get_entities
+        ("B-PER I-PER O B-LOC", [("PER", 0, 1), ("LOC", 3, 3)]),
+        # conlleval: an I- after O or after another type opens a span, a B- closes the one before it
+        ("I-PER I-PER O I-LOC", [("PER", 0, 1), ("LOC", 3, 3)]),
+        ("B-PER I-LOC I-LOC", [("PER", 0, 0), ("LOC", 1, 2)]),
+        ("B-PER B-PER I-PER", [("PER", 0, 0), ("PER", 1, 2)]),
+        ("O O", []),
+        ("B-MISC-X I-MISC-X", [("MISC-X", 0, 1)]),
+        # without prefixes the first letter is taken for one
+        ("NOUN NOUN VERB", [("OUN", 0, 1), ("ERB", 2, 2)]),
+        ("SYM SYM", [("YM", 0, 0), ("YM", 1, 1)]),
+        ("X X NOUN", [("_", 0, 1), ("OUN", 2, 2)]),
+        ("X X", []),
+        ("CCONJ SCONJ", [("CONJ", 1, 1)]),
+        ("SCONJ CCONJ NOUN", [("CONJ", 0, 0), ("CONJ", 0, 1), ("OUN", 2, 2)]),
+        ("INTJ INTJ PUNCT", [("NTJ", 0, 1), ("UNCT", 2, 2)]),
+    ],
+)
+def test_spans_are_those_of_seqeval(tags: str, expected: list[tuple[str, int, int]]) -> None:
+    assert spans(tags.split()) == {Span(*each) for each in expected}
+
+
+def test_seqeval_s_documented_f1() -> None:
+    """The example of its README: F1 0.50."""
+    gold = ["O O O B-MISC I-MISC I-MISC O", "B-PER I-PER O"]
+    predicted = ["O O B-MISC I-MISC I-MISC I-MISC O", "B-PER I-PER O"]
+    counts = np.array([span_counts(said.split(), right.split()) for said, right in zip(predicted, gold, strict=True)])
+    assert counts.tolist() == [[0, 1, 1], [1, 1, 1]]
+    assert METRICS["span_f1"].value(counts.sum(axis=0).astype(float)) == 0.5
+
+
+def test_pos_f1_is_not_accuracy() -> None:
+    """seqeval 1.2.2 gives 0.40 where two of three tokens are right."""
+    counts = span_counts(["NOUN", "PROPN", "VERB"], ["NOUN", "NOUN", "VERB"])
+    assert counts == (1, 3, 2)
+    assert METRICS["pos_f1"].value(np.array(counts, dtype=float)) == pytest.approx(0.40)
+
+
+@given(st.lists(TAG, max_size=8))
+def test_what_is_right_scores_one(tags: list[str]) -> None:
+    true_positives, predicted, gold = span_counts(tags, tags)
+    assert true_positives == predicted == gold
+
+
+@given(st.lists(st.lists(st.integers(0, 100), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_values_are_of_sums_of_any_shape(rows: list[list[int]]) -> None:
+    sums = np.array(rows, dtype=float)
+    values = METRICS["span_f1"].value(sums)
+    assert values.shape == (len(rows),)
+    assert np.array_equal(values, [METRICS["span_f1"].value(row) for row in sums])
+
+
+def test_values_of_nothing_are_zero() -> None:
+    for metric in METRICS.values():
+        assert metric.value(np.zeros((2, len(metric.columns)))).tolist() == [0, 0]
+
+
+def test_columns_are_shared() -> None:
+    columns = columns_of(["f1", "exact_match"])
+    assert columns == ("f1_sum", "questions", "exact_sum")
+    assert value_of("exact_match", columns, np.array([[3.0, 4.0, 1.0], [0.0, 2.0, 2.0]])).tolist() == [0.25, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold", "f1", "exact"),
+    [
+        ("The Eiffel  Tower!", ["eiffel tower"], 1, 1),
+        ("in the Eiffel tower", ["Eiffel Tower"], 0.8, 0),  # 2 of 3 and 2 of 2 words
+        ("Oslo", ["Rome", "Oslo, Norway", "of Oslo"], 2 / 3, 0),
+        ("anthem", ["an them"], 0, 0),
+        ("the", ["The"], 0, 1),  # evaluate-v1.1.py: no common word, though the normalised texts are equal
+        ("北京", ["北京。"], 0, 0),  # English rules leave the full stop of Chinese, and do not split words
+        ("", ["Rome"], 0, 0),
+        ("", [], 1, 1),
+        ("Rome", [], 0, 0),
+    ],
+)
+def test_answers_by_squad_s_rules(predicted: str, gold: list[str], f1: float, exact: float) -> None:
+    assert answer_scores(predicted, [Answer(text, 0) for text in gold], squad_tokens) == (pytest.approx(f1), exact)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "tokens"),
+    [
+        ("«Der Rhein»", "de", ["rhein"]),
+        ("La  Habana.", "es", ["habana"]),
+        ("在1990年，NBA联赛", "zh", ["在", "1990", "年", "nba", "联", "赛"]),
+        ("القاهرة", "ar", ["قاهرة"]),
+        ("राजधानी।", "hi", ["राजधानी"]),
+        ("những con mèo", "vi", ["con", "mèo"]),
+        ("The cat – a pet", "en", ["cat", "pet"]),
+    ],
+)
+def test_answers_by_mlqa_s_rules(text: str, language: str, tokens: list[str]) -> None:
+    assert mlqa_tokens(text, language) == tokens
+
+
+def test_mlqa_s_rules_end_at_its_languages() -> None:
+    with pytest.raises(ValueError, match="language 'sw': MLQA's metrics are defined for en, es, vi, de, ar, hi, zh alone"):
+        mlqa_tokens("x", "sw")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_names_known_metrics(name: str) -> None:
+    assert load_task(name).metrics
+    assert set(load_task(name).metrics) <= set(METRICS)

@@ -1,0 +1,188 @@
+"""The training loop: what may not change a digit does not, and what stops a training does."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
+from trainables.features import IGNORED, Features
+from trainables.inference import predict
+from trainables.masking import Vocabulary, mask_tokens, read_vocabulary
+from trainables.model import Model
+from trainables.seeds import generator
+from trainables.train import DevScore, Point, TaskData, Trained, train
+
+VOCABULARY = Vocabulary(4, np.arange(5, dtype=np.int32), np.arange(5, 30, dtype=np.int32))
+
+
+def no_score(_model: Model) -> DevScore:
+    return None, ()
+
+
+def ignore(_point: Point) -> None:
+    pass
+
+
+def run(model: Model, *kinds: str, options: dict[str, Any] | None = None, **changes: Any) -> Trained:
+    mixture = [TaskData(SHAPES[kind].task, toy_features(kind)) for kind in kinds]
+    given = {"evaluate_dev": no_score, "report": ignore} | (options or {})
+    return train(model, toy_spec(*kinds, **changes), mixture, VOCABULARY, **given)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm_roberta"])
+@pytest.mark.parametrize("kind", list(SHAPES))
+def test_training_lowers_the_loss(kind: str, family: str, tmp_path: Path) -> None:
+    losses = run(toy_model(family, tmp_path, kind), kind, steps=60, learning_rate=3e-3).losses_K
+    assert len(losses) == 60
+    assert losses[-10:].mean() < 0.98 * losses[:10].mean()
+
+
+def test_accuracy_is_learnt(tmp_path: Path) -> None:
+    model, features = toy_model("bert", tmp_path, "classification"), toy_features("classification")
+    run(model, "classification", steps=120, learning_rate=3e-3)
+    assert (predict(model, features, "classify").argmax(1) == features.targets).mean() > 0.9
+
+
+@pytest.mark.parametrize("kinds", [[kind] for kind in SHAPES] + [list(SHAPES)])
+def test_micro_batches_change_nothing(kinds: list[str], tmp_path: Path) -> None:
+    whole = run(toy_model("bert", tmp_path / "a", *kinds), *kinds, steps=20)
+    parts = run(toy_model("bert", tmp_path / "b", *kinds), *kinds, steps=20, options={"max_tokens": 40})
+    np.testing.assert_allclose(parts.losses_K, whole.losses_K, rtol=2e-5)
+    assert parts.num_tokens == whole.num_tokens
+
+
+def test_the_same_spec_gives_the_same_digits(tmp_path: Path) -> None:
+    one, two, other = (run(toy_model("bert", tmp_path, "tagging", dropout=0.1), "tagging", seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.losses_K, two.losses_K)
+    assert (one.losses_K != other.losses_K).all()
+
+
+def test_bfloat16_stays_near(tmp_path: Path) -> None:
+    full, half = (
+        run(toy_model("bert", tmp_path, "classification", precision=precision), "classification", precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert (full.losses_K != half.losses_K).any()
+    np.testing.assert_allclose(half.losses_K, full.losses_K, atol=0.05)
+
+
+class KilledError(Exception):
+    pass
+
+
+def die_at(step: int, points: list[Point]) -> dict[str, Any]:
+    def report(point: Point) -> None:
+        points.append(point)
+        if point.step == step:
+            raise KilledError
+
+    return {"report": report}
+
+
+@pytest.mark.parametrize("kinds", [["classification"], ["tagging", "mlm"]])
+def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], tmp_path: Path) -> None:
+    scores = iter([0.5, 0.9, 0.3, 0.4])
+    settings = {"steps": 60, "num_evals": 4}
+    often = {"checkpoints": tmp_path / "progress", "checkpoint_every_s": 0.0}
+    straight_model = toy_model("bert", tmp_path / "a", *kinds, dropout=0.1)
+    straight = run(straight_model, *kinds, options={"evaluate_dev": lambda _: (next(scores), ())}, **settings)
+
+    scores = iter([0.5, 0.9, 0.3, 0.3, 0.4])  # the third evaluation comes twice: the training dies in its report
+    points: list[Point] = []
+    options = {"evaluate_dev": lambda _: (next(scores), ())} | often
+    with pytest.raises(KilledError):
+        run(toy_model("bert", tmp_path / "b", *kinds, dropout=0.1), *kinds, options=options | die_at(45, points), **settings)
+    resumed_model = toy_model("bert", tmp_path / "b", *kinds, dropout=0.1)
+    resumed = run(resumed_model, *kinds, options=options, **settings)
+
+    np.testing.assert_array_equal(resumed.losses_K, straight.losses_K)
+    assert resumed.seconds_before > 0
+    assert resumed == straight._replace(losses_K=resumed.losses_K, seconds_before=resumed.seconds_before)
+    assert resumed.kept is not None
+    assert resumed.kept.step == 30
+    for name, weight in straight_model.state_dict().items():
+        assert torch.equal(weight, resumed_model.state_dict()[name]), name
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "progress"
+    options = {"checkpoints": folder, "checkpoint_every_s": 0.0}
+    straight = run(toy_model("bert", tmp_path / "a", "tagging"), "tagging", steps=60)
+    with pytest.raises(KilledError):
+        run(toy_model("bert", tmp_path / "a", "tagging"), "tagging", steps=60, num_evals=6, options=options | die_at(50, []))
+    older, newest = sorted(folder.glob("step-*.pt"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    resumed = run(toy_model("bert", tmp_path / "a", "tagging"), "tagging", steps=60, num_evals=6, options={"checkpoints": folder})
+    assert newest.name in caplog.text
+    assert older.name not in caplog.text
+    np.testing.assert_array_equal(resumed.losses_K, straight.losses_K)
+
+
+def test_the_best_weights_are_kept(tmp_path: Path) -> None:
+    scores, weights = iter([0.1, 0.8, 0.8]), []
+
+    def evaluate(model: Model) -> DevScore:
+        weights.append(model.encoder.get_input_embeddings().weight.detach().clone())
+        return next(scores), ()
+
+    model = toy_model("bert", tmp_path, "classification")
+    trained = run(model, "classification", options={"evaluate_dev": evaluate})
+    assert [point.step for point in trained.curve] == [10, 20, 30]
+    assert trained.kept == trained.curve[1]
+    assert torch.equal(model.encoder.get_input_embeddings().weight, weights[1])
+
+    scores = iter([0.1, 0.8, 0.2])
+    assert run(model, "classification", keep="last", options={"evaluate_dev": evaluate}).kept.step == 30
+
+
+def test_patience_runs_out(tmp_path: Path) -> None:
+    scores = iter([0.1, 0.5, 0.4, 0.5, 0.6])
+    options = {"evaluate_dev": lambda _: (next(scores), ())}
+    trained = run(toy_model("bert", tmp_path, "classification"), "classification", num_evals=5, patience=2, options=options)
+    assert (trained.status, trained.kept.step, len(trained.curve)) == ("done", 12, 4)
+
+
+def test_a_trial_below_its_threshold_is_pruned(tmp_path: Path) -> None:
+    scores, points = iter([0.1, 0.5, 0.4]), []
+    options = {"evaluate_dev": lambda _: (next(scores), ()), "stop_below": (None, 0.51), "report": points.append}
+    trained = run(toy_model("bert", tmp_path, "classification"), "classification", options=options)
+    assert trained.status == "pruned"
+    assert [point.step for point in points] == [10, 20]
+    assert len(trained.losses_K) == 20
+
+
+def test_a_loss_that_is_not_finite_says_where(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) at step \d+ of 30, where the learning rate is \d"):
+        run(toy_model("bert", tmp_path, "classification"), "classification", learning_rate=1e30, warmup_fraction=0.0, max_grad_norm=1e30)
+
+
+@pytest.mark.parametrize(
+    ("layers_trained", "moving"), [("all", {"embeddings", "encoder"}), ("no_embeddings", {"encoder"}), ("head", set())]
+)
+def test_only_the_named_layers_are_trained(layers_trained: str, moving: set[str], tmp_path: Path) -> None:
+    model = toy_model("xlm_roberta", tmp_path, "classification")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    run(model, "classification", layers_trained=layers_trained)
+    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert {name.split(".")[1] for name in changed if name.startswith("encoder.")} == moving
+    assert any(name.startswith("heads.") for name in changed)
+
+
+def test_masks_hide_ordinary_tokens_alone(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(AutoTokenizer.from_pretrained(save_toy_encoder("bert", tmp_path)))
+    ids = generator("ids").integers(0, 30, 100_000).astype(np.int32)
+    masked: Features = mask_tokens(toy_features("mlm")._replace(token_ids=ids), vocabulary, generator("mask"))
+    predicted = masked.targets != IGNORED
+    assert not predicted[np.isin(ids, vocabulary.special_ids)].any()
+    assert predicted[ids > 4].mean() == pytest.approx(0.15, abs=0.005)
+    np.testing.assert_array_equal(masked.targets[predicted], ids[predicted])
+    np.testing.assert_array_equal(masked.token_ids[~predicted], ids[~predicted])
+    shown = masked.token_ids[predicted]
+    assert (shown == vocabulary.mask_id).mean() == pytest.approx(0.8, abs=0.015)
+    assert (shown == ids[predicted]).mean() == pytest.approx(0.1, abs=0.015)

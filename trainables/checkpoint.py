@@ -1,0 +1,48 @@
+"""Progress checkpoints: the state of a training that is still going on, in files that say themselves whether they are whole."""
+
+import hashlib
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.pt")
+_NUM_KEPT = 2
+
+log = logging.getLogger(__name__)
+
+
+def save_progress(folder: Path, step: int, state: object) -> None:
+    """Writes `state` aside, syncs it and renames it to `step-<step>-<hash of its bytes>.pt`; keeps the newest two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f".step-{step:09d}.{os.getpid()}"
+    with open(aside, "w+b") as stream:
+        torch.save(state, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    os.replace(aside, folder / f"step-{step:09d}-{digest}.pt")
+    for old in _newest_first(folder)[_NUM_KEPT:]:
+        old.unlink()
+
+
+def load_progress(folder: Path) -> Any | None:
+    """The newest whole checkpoint, on the CPU; None if there is none. A damaged one is named in a warning and passed over."""
+    for path in _newest_first(folder):
+        match = _NAME.fullmatch(path.name)
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+            if match is not None and found == match[2]:
+                stream.seek(0)
+                # our own file, its bytes as we wrote them: it holds records of the curve beside tensors
+                return torch.load(stream, map_location="cpu", weights_only=False)
+        log.warning("progress checkpoint %s is damaged; falling back to the one before", path)
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), reverse=True)

@@ -1,0 +1,168 @@
+"""What is put on an encoder: one small module per kind of task, of the shapes of transformers' own heads, and its loss.
+
+Losses are *sums*; `num_averaged` says over how many things a batch's loss is averaged. The sums of all micro-batches and
+workers, divided by the number of the whole batch, give the same mean however the batch was cut.
+
+Legend: `B` sequences, `T` packed tokens, `N` examples, `O` options, `L` longest sequence, `D` hidden size, `C` classes,
+`M` tokens to predict, `V` vocabulary.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, gelu, linear
+from transformers import PreTrainedConfig
+
+from trainables.features import IGNORED, Features
+from trainables.packing import Packed
+from trainables.seeds import derive_seed
+
+
+class HeadShape(NamedTuple):
+    """What a task asks of its head."""
+
+    task: str
+    kind: str
+    labels: tuple[str, ...]
+
+
+class Encoded(NamedTuple):
+    """What a head sees."""
+
+    hidden_TD: Tensor
+    packed: Packed
+    embeddings_VD: Tensor
+    """The encoder's own embedding matrix, to decode with."""
+
+
+class Head(Protocol):
+    """Scores from hidden states, and the summed loss of the scores."""
+
+    def __call__(self, encoded: Encoded) -> Tensor: ...
+
+    def loss(self, logits: Tensor, packed: Packed) -> Tensor: ...
+
+
+class ClassificationHead(nn.Module):
+    """Logits [B, C] from the first token of each sequence; the loss is summed over examples."""
+
+    def __init__(self, hidden_size: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.out_proj = nn.Linear(hidden_size, num_classes)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        first_BD = self.dropout(encoded.hidden_TD.index_select(0, encoded.packed.starts_B))
+        logits_BC: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(first_BD))))
+        return logits_BC.float()
+
+    def loss(self, logits_BC: Tensor, packed: Packed) -> Tensor:
+        return cross_entropy(logits_BC, packed.targets[packed.example_B], reduction="sum")
+
+
+class ChoiceHead(nn.Module):
+    """One score [B] an option, from the first token of its sequence; the loss is summed over questions."""
+
+    def __init__(self, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.out_proj = nn.Linear(hidden_size, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        first_BD = encoded.hidden_TD.index_select(0, encoded.packed.starts_B)
+        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(first_BD))))
+        return logits_B1.squeeze(1).float()
+
+    def loss(self, logits_B: Tensor, packed: Packed) -> Tensor:
+        num_options = int(packed.option_B.max()) + 1
+        logits_NO = logits_B.new_full((len(packed.targets), num_options), -torch.inf)
+        return cross_entropy(logits_NO.index_put((packed.example_B, packed.option_B), logits_B), packed.targets, reduction="sum")
+
+
+class TaggingHead(nn.Module):
+    """Logits [T, C] of every token; the loss is summed over tokens with a tag."""
+
+    def __init__(self, hidden_size: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(hidden_size, num_classes)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        logits_TC: Tensor = self.classifier(self.dropout(encoded.hidden_TD))
+        return logits_TC.float()
+
+    def loss(self, logits_TC: Tensor, packed: Packed) -> Tensor:
+        return cross_entropy(logits_TC, packed.targets, ignore_index=IGNORED, reduction="sum")
+
+
+class SpanHead(nn.Module):
+    """Scores [T, 2] of each token as first and last of the answer; the loss is summed over windows, the two halves averaged."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.qa_outputs = nn.Linear(hidden_size, 2)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        logits_T2: Tensor = self.qa_outputs(encoded.hidden_TD)
+        return logits_T2.float()
+
+    def loss(self, logits_T2: Tensor, packed: Packed) -> Tensor:
+        # a softmax over the tokens of each sequence: what lies beyond its end has no probability
+        padded_BL2 = logits_T2.new_full((len(packed.starts_B), packed.runs.longest, 2), -torch.inf)
+        logits_BL2 = padded_BL2.index_put((packed.sequence_T, packed.position_ids_T), logits_T2)
+        return cross_entropy(logits_BL2, packed.targets, reduction="sum") / 2
+
+
+class MaskedTokenHead(nn.Module):
+    """Logits [M, V] of the tokens that have a target, in order; the decoder is the encoder's own embedding matrix."""
+
+    def __init__(self, hidden_size: int, vocabulary_size: int, layer_norm_eps: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.layer_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        hidden_MD = encoded.hidden_TD[encoded.packed.targets != IGNORED]
+        return linear(self.layer_norm(gelu(self.dense(hidden_MD))), encoded.embeddings_VD, self.bias).float()
+
+    def loss(self, logits_MV: Tensor, packed: Packed) -> Tensor:
+        return cross_entropy(logits_MV, packed.targets[packed.targets != IGNORED], reduction="sum")
+
+
+def num_averaged(features: Features) -> int:
+    """Over how many examples (tokens, for tagging and masked tokens) the loss of this batch is averaged."""
+    match features.kind:
+        case "tagging" | "mlm":
+            return int(np.count_nonzero(features.targets != IGNORED))
+        case "multiple_choice":
+            return features.num_examples
+        case _:
+            return len(features.second_segment)
+
+
+def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int) -> nn.Module:
+    """A fresh head for an encoder; its weights depend on the task's name and the seed alone, not on what is made beside it."""
+    match shape.kind:
+        case "classification":
+            head: nn.Module = ClassificationHead(config.hidden_size, len(shape.labels), config.hidden_dropout_prob)
+        case "multiple_choice":
+            head = ChoiceHead(config.hidden_size, config.hidden_dropout_prob)
+        case "tagging":
+            head = TaggingHead(config.hidden_size, len(shape.labels), config.hidden_dropout_prob)
+        case "span_qa":
+            head = SpanHead(config.hidden_size)
+        case "mlm":
+            head = MaskedTokenHead(config.hidden_size, config.vocab_size, config.layer_norm_eps)
+        case _:
+            raise ValueError(f"task {shape.task!r} is of kind {shape.kind!r}, which has no head")
+    generator = torch.Generator().manual_seed(derive_seed("head", shape.task, seed))
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=config.initializer_range, generator=generator)
+            nn.init.zeros_(module.bias)
+    return head

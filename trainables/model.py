@@ -1,0 +1,123 @@
+"""An encoder with a head for each task: loading, running on packed sequences, saving.
+
+Legend: `B` sequences, `T` packed tokens, `D` hidden size, `V` vocabulary.
+"""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from trainables.family import load_family
+from trainables.heads import Encoded, Head, HeadShape, make_head
+from trainables.packing import ATTENTION, Packed
+
+if TYPE_CHECKING:  # pydantic, which GPU machines may lack
+    from trainables.specs import Precision
+
+HEADS_FILE = "heads.safetensors"
+SHAPES_FILE = "heads.json"
+
+
+class Model(nn.Module):
+    """An encoder and its heads; called with packed sequences and a task, it gives the summed loss."""
+
+    def __init__(self, family: str, encoder: PreTrainedModel, heads: dict[HeadShape, nn.Module], precision: "Precision") -> None:
+        super().__init__()
+        self.family = load_family(family)
+        self.encoder = encoder
+        self.shapes = {shape.task: shape for shape in heads}
+        self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})
+        self.precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        return self.encoder.device
+
+    def forward(self, packed: Packed, task: str) -> Tensor:
+        """The loss of `task`, summed over what it is averaged over."""
+        return self._head(task).loss(self.logits(packed, task), packed)
+
+    def logits(self, packed: Packed, task: str) -> Tensor:
+        """What the head of `task` gives, in float32."""
+        embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
+        with self._casting():
+            return self._head(task)(Encoded(self.hidden(packed), packed, embeddings.weight))
+
+    def hidden(self, packed: Packed, layer: int = -1) -> Tensor:
+        """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's."""
+        positions = packed.position_ids_T + self.family.first_position(self.encoder.config)
+        segments = packed.segments_T if self.family.has_segments else torch.zeros_like(packed.segments_T)
+        with self._casting():
+            output = self.encoder(
+                input_ids=packed.token_ids_T[None],
+                position_ids=positions[None],
+                token_type_ids=segments[None],
+                runs=packed.runs,
+                output_hidden_states=layer != -1,
+            )
+        hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+        return hidden.squeeze(0)
+
+    def freeze(self, layers_trained: str) -> None:
+        """Leave out of training what `layers_trained` ("all", "no_embeddings", "head") does not name."""
+        match layers_trained:
+            case "all":
+                pass
+            case "no_embeddings":
+                self.encoder.get_submodule(self.family.embeddings).requires_grad_(False)
+            case "head":
+                self.encoder.requires_grad_(False)
+            case _:
+                raise ValueError(f"layers_trained is {layers_trained!r}; allowed: all, no_embeddings, head")
+
+    def _head(self, task: str) -> Head:
+        if task not in self.shapes:
+            raise ValueError(f"the model has no head for task {task!r}; its heads: {', '.join(self.shapes) or 'none'}")
+        return cast(Head, self.heads[task])
+
+    def _casting(self) -> contextlib.AbstractContextManager[object]:
+        # weights that are bfloat16 themselves, as in evaluation, need no cast
+        enabled = self.precision == "bfloat16" and self.encoder.dtype == torch.float32
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+
+def load_encoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
+    """The encoder in a folder or on the hub, in float32, without a pooler: heads bring their own."""
+    return cast(
+        PreTrainedModel,
+        AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, add_pooling_layer=False),
+    )
+
+
+def with_fresh_heads(family: str, encoder: PreTrainedModel, shapes: Sequence[HeadShape], seed: int, precision: "Precision") -> Model:
+    """`encoder` with a new head for each task."""
+    return Model(family, encoder, {shape: make_head(shape, encoder.config, seed) for shape in shapes}, precision)
+
+
+def load_model(family: str, source: str | Path, precision: "Precision", revision: str | None = None) -> Model:
+    """An encoder with the heads that `save_model` left beside it; without heads if there are none, as on the hub."""
+    shapes = []
+    if (Path(source) / SHAPES_FILE).exists():
+        described = json.loads((Path(source) / SHAPES_FILE).read_text())
+        shapes = [HeadShape(task, entry["kind"], tuple(entry["labels"])) for task, entry in described.items()]
+    model = with_fresh_heads(family, load_encoder(source, revision), shapes, 0, precision)
+    if shapes:
+        model.heads.load_state_dict(load_file(Path(source) / HEADS_FILE))
+    return model
+
+
+def save_model(model: Model, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """A folder that plain `AutoModel` and `AutoTokenizer` read, with the heads in files of their own beside."""
+    model.encoder.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if model.shapes:
+        save_file({name: tensor.contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS_FILE)
+        described = {shape.task: {"kind": shape.kind, "labels": shape.labels} for shape in model.shapes.values()}
+        (folder / SHAPES_FILE).write_text(json.dumps(described, indent=1) + "\n")

@@ -1,0 +1,72 @@
+"""XLM-R: Conneau et al. 2020, "Unsupervised cross-lingual representation learning at scale", https://arxiv.org/abs/1911.02116."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import Unigram
+from tokenizers.trainers import UnigramTrainer
+from transformers import PreTrainedConfig, XLMRobertaConfig, XLMRobertaTokenizer
+
+from trainables.family import Family
+
+if TYPE_CHECKING:
+    from trainables.specs import InitSpec
+
+SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def first_position(config: PreTrainedConfig) -> int:
+    """fairseq counts positions from the one after the padding token's id."""
+    return int(config.pad_token_id) + 1
+
+
+def make_config(spec: InitSpec, vocabulary_size: int) -> XLMRobertaConfig:
+    return XLMRobertaConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=spec.hidden_size,
+        num_hidden_layers=spec.num_layers,
+        num_attention_heads=spec.num_heads,
+        intermediate_size=spec.intermediate_size,
+        max_position_embeddings=spec.max_positions + 2,  # ids 0 and 1 are never used
+        hidden_dropout_prob=spec.dropout,
+        attention_probs_dropout_prob=spec.dropout,
+        type_vocab_size=1,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+    )
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int, max_length: int) -> XLMRobertaTokenizer:
+    tokenizer = Tokenizer(Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    trainer = UnigramTrainer(vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    learned = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
+    return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + _settle(learned), model_max_length=max_length)
+
+
+def _settle(learned: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Pieces and scores by score, without what differs from one training to the next.
+
+    The trainer's sums differ in their last digits, and it appends the characters that it needs but has not learned, each with
+    a score a little lower than the one before, in the order of a hash table.
+    """
+    scores = {piece: round(score, 4) for piece, score in learned}
+    floor = min((score for piece, score in scores.items() if len(piece) > 1), default=0.0)
+    appended = [score for piece, score in scores.items() if len(piece) == 1 and score <= floor]
+    settled = {piece: max(appended) if len(piece) == 1 and score <= floor else score for piece, score in scores.items()}
+    return sorted(settled.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+FAMILY = Family(
+    first_position=first_position,
+    embeddings="embeddings",
+    has_segments=False,
+    make_config=make_config,
+    train_tokenizer=train_tokenizer,
+)

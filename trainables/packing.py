@@ -1,0 +1,184 @@
+"""Sequences end to end as one row of tokens, and the attention that keeps them apart: no padding, no mask.
+
+Legend: `B` sequences, `T` tokens of all of them, `U` units of a batch, `N` examples, `L` length,
+`H` attention heads, `E` size of a head.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from trainables.features import Features
+
+ATTENTION = "packed"
+"""Name under which transformers finds `packed_attention`."""
+
+Indices = NDArray[np.int64]
+
+
+class Runs(NamedTuple):
+    """Where the sequences of a row lie, for attention."""
+
+    equal_lengths: tuple[tuple[int, int], ...]
+    """(sequences, length) of each run of sequences of one length."""
+    bounds_B1: Tensor
+    """[B + 1] int32: sequence b is tokens `bounds[b]` to `bounds[b + 1]`."""
+    longest: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Some sequences of a `Features`, in order of length, as one row of tokens."""
+
+    token_ids_T: Tensor
+    position_ids_T: Tensor
+    """Counted from 0; the model adds its family's first position."""
+    segments_T: Tensor
+    """0, and 1 from the second segment on."""
+    sequence_T: Tensor
+    """The sequence of each token."""
+    starts_B: Tensor
+    """The first token of each sequence."""
+    example_B: Tensor
+    """The example of each sequence, 0 to N - 1."""
+    option_B: Tensor
+    """The place of each sequence among those of its example."""
+    targets: Tensor
+    """classification, multiple choice: [N]; tagging, mlm: [T]; span_qa: [B, 2]; empty where the features have none."""
+    runs: Runs
+    rows_T: Indices
+    """The row of each token in the features."""
+    sequences_B: Indices
+    """The index of each sequence in the features."""
+
+
+def unit_bounds(features: Features) -> Indices:
+    """[U + 1]: unit `u`, what batches are counted in, is sequences `bounds[u]` to `bounds[u + 1]`.
+
+    A unit is one sequence, except in multiple choice, where the options of a question stay together.
+    """
+    if features.kind == "multiple_choice":
+        return np.searchsorted(features.example, np.arange(features.num_examples + 1)).astype(np.int64)
+    return np.arange(len(features.offsets), dtype=np.int64)
+
+
+def take(features: Features, units_U: Indices) -> Features:
+    """The given units as features of their own, in the given order; a unit may come twice."""
+    bounds = unit_bounds(features)
+    num_sequences_U = bounds[units_U + 1] - bounds[units_U]
+    sequences = _ranges(bounds[units_U], num_sequences_U)
+    lengths = features.offsets[sequences + 1] - features.offsets[sequences]
+    rows = _ranges(features.offsets[sequences], lengths)
+    return features._replace(
+        token_ids=features.token_ids[rows],
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        second_segment=features.second_segment[sequences],
+        example=np.repeat(np.arange(len(units_U), dtype=np.int32), num_sequences_U),
+        num_examples=len(units_U),
+        targets=_targets_of(features, features.example[bounds[units_U]], sequences, rows),
+        char_spans=features.char_spans[rows] if len(features.char_spans) else features.char_spans,
+    )
+
+
+def split_units(features: Features, max_tokens: int, rank: int = 0, num_ranks: int = 1) -> Iterator[Indices]:
+    """The sequences of each micro-batch that `rank` computes: whole units, longest first, of at most `max_tokens` tokens.
+
+    Units are dealt to the ranks in order of length, so that all have about as much to do. A unit above the budget goes alone.
+    """
+    bounds = unit_bounds(features)
+    tokens_U = np.diff(features.offsets[bounds])
+    mine = np.argsort(-tokens_U, kind="stable")[rank::num_ranks]
+    begin, budget = 0, max_tokens
+    for place, num_tokens in enumerate(tokens_U[mine]):
+        if num_tokens > budget and place > begin:
+            yield _ranges(bounds[mine[begin:place]], np.diff(bounds)[mine[begin:place]])
+            begin, budget = place, max_tokens
+        budget -= num_tokens
+    if len(mine) > begin:
+        yield _ranges(bounds[mine[begin:]], np.diff(bounds)[mine[begin:]])
+
+
+def pack(features: Features, sequences: Indices, device: torch.device) -> Packed:
+    """The given sequences, sorted by length, as one row on `device`."""
+    lengths = features.offsets[sequences + 1] - features.offsets[sequences]
+    order = np.argsort(lengths, kind="stable")
+    sequences_B, lengths_B = sequences[order], lengths[order]
+    bounds_B1 = np.concatenate([[0], np.cumsum(lengths_B)])
+    rows_T = _ranges(features.offsets[sequences_B], lengths_B)
+    sequence_T = np.repeat(np.arange(len(sequences_B)), lengths_B)
+    positions_T = np.arange(bounds_B1[-1]) - bounds_B1[sequence_T]
+    examples_N, example_B = np.unique(features.example[sequences_B], return_inverse=True)
+    equal_lengths = tuple((len(list(run)), length) for length, run in itertools.groupby(lengths_B.tolist()))
+
+    def tensor(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True)
+
+    return Packed(
+        token_ids_T=tensor(features.token_ids[rows_T]),
+        position_ids_T=tensor(positions_T),
+        segments_T=tensor(positions_T >= features.second_segment[sequences_B][sequence_T]),
+        sequence_T=tensor(sequence_T),
+        starts_B=tensor(bounds_B1[:-1]),
+        example_B=tensor(example_B),
+        option_B=tensor(sequences_B - np.searchsorted(features.example, features.example[sequences_B])),
+        targets=tensor(_targets_of(features, examples_N, sequences_B, rows_T)),
+        runs=Runs(equal_lengths, tensor(bounds_B1).to(torch.int32), int(lengths_B[-1])),
+        rows_T=rows_T,
+        sequences_B=sequences_B,
+    )
+
+
+def packed_attention(
+    _module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    _mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    *,
+    runs: Runs,
+    **_others: object,  # transformers hands over what it hands to every attention function
+) -> tuple[Tensor, None]:
+    """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E]."""
+    query_THE, key_THE, value_THE = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
+    if query.is_cuda and query.dtype != torch.float32:
+        # what torch.nn.attention.varlen calls; that wrapper has no dropout
+        bounds, longest = runs.bounds_B1, runs.longest
+        output_THE: Tensor = torch.ops.aten._flash_attention_forward(
+            query_THE, key_THE, value_THE, bounds, bounds, longest, longest, dropout, False, False, scale=scaling
+        )[0]
+        return output_THE.unsqueeze(0), None
+    # `split`, not slices: the backward of a slice fills the whole row with zeros
+    sizes = [num_sequences * length for num_sequences, length in runs.equal_lengths]
+    outputs = []
+    pieces = zip(runs.equal_lengths, query_THE.split(sizes), key_THE.split(sizes), value_THE.split(sizes), strict=True)
+    for shape, *states in pieces:
+        query_BHLE, key_BHLE, value_BHLE = (piece.unflatten(0, shape).transpose(1, 2) for piece in states)
+        output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, dropout_p=dropout, scale=scaling)
+        outputs.append(output_BHLE.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs).unsqueeze(0), None
+
+
+AttentionInterface.register(ATTENTION, packed_attention)
+
+
+def _ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Indices:
+    """`arange(start, start + length)` of each pair, end to end."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum(), dtype=np.int64)
+
+
+def _targets_of(features: Features, examples_N: NDArray[Any], sequences: Indices, rows: Indices) -> NDArray[np.int32]:
+    if not len(features.targets):
+        return features.targets
+    by_kind = {"classification": examples_N, "multiple_choice": examples_N, "span_qa": sequences, "tagging": rows, "mlm": rows}
+    return features.targets[by_kind[features.kind]]

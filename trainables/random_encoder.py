@@ -1,0 +1,27 @@
+"""A random encoder and a tokenizer trained on given text: where no pretrained weights can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import AutoModel
+
+from trainables.family import load_family
+from trainables.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from trainables.specs import InitSpec
+
+
+def save_random_encoder(spec: InitSpec, texts: Iterable[str], folder: Path) -> None:
+    """Train the tokenizer on `texts`, draw the weights from the seed, and save both as transformers does."""
+    family = load_family(spec.family)
+    tokenizer = family.train_tokenizer(texts, spec.vocabulary_size, spec.max_positions)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed("encoder", spec.seed))
+        encoder = AutoModel.from_config(family.make_config(spec, len(tokenizer)), add_pooling_layer=False)
+    encoder.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,207 @@
+"""One stage, from its spec to its published manifest: the body of a trial."""
+
+import functools
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+import torch
+import torch.distributed as dist
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
+
+from trainables.data import load_examples
+from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
+from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
+from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.heads import HeadShape
+from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
+from trainables.masking import read_vocabulary
+from trainables.model import load_encoder, load_model, save_model, with_fresh_heads
+from trainables.prepare import prepare
+from trainables.random_encoder import save_random_encoder
+from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
+from trainables.store import Store
+from trainables.task import load_task
+from trainables.train import Point, TaskData, train
+
+Report = Callable[[CurvePoint], None]
+
+
+class Outcome(NamedTuple):
+    """What a stage found out, beside the files that it wrote."""
+
+    dropped: dict[str, int]
+    """As in the manifest."""
+    status: Literal["done", "pruned"] = "done"
+    measurements: tuple[Measurement, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    score: float | None = None
+    num_tokens: int = 0
+    num_examples: int = 0
+    seconds_before: float = 0.0
+    """Spent by attempts that died."""
+
+
+class Source(NamedTuple):
+    """Where an encoder and its tokenizer are loaded from."""
+
+    folder_or_hub: str
+    revision: str | None
+
+
+def run_stage(job: Job, store: Store, report: Report) -> Manifest:
+    """Computes the stage of `job` and publishes it; dev evaluations go to `report` as they come.
+
+    Where a process group is up, every rank calls this; rank 0 alone publishes, and the others return what it wrote.
+    """
+    started_at = time.time()
+    torch.set_num_threads(job.num_threads)
+    disable_progress_bar()
+    device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu else torch.device("cpu")
+    reset_peak_memory(device)
+    with tempfile.TemporaryDirectory(prefix="polystilts-") as scratch:
+        folder = Path(scratch)
+        match job.spec:
+            case InitSpec():
+                outcome = _initialise(job.spec, job, folder)
+            case TrainSpec():
+                outcome = _train(job.spec, job, store, device, report, folder)
+            case EvaluateSpec():
+                outcome = _evaluate(job.spec, job, store, device, folder)
+        return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
+
+
+def _initialise(spec: InitSpec, job: Job, folder: Path) -> Outcome:
+    examples = [example for data in spec.tokenizer_text for example in load_examples(data, job.data, labelled=False).examples]
+    save_random_encoder(spec, (text for example in examples for text in texts_of(example)), folder)
+    return Outcome(dropped={}, num_examples=len(examples))
+
+
+def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report: Report, folder: Path) -> Outcome:
+    source = _source(spec.encoder, job, store)
+    tokenizer = _tokenizer(source)
+    cache = Path(job.cache)
+    prepared = [prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache) for entry in spec.mixture]
+    dev_sets = [
+        load_dev_set(entry.train.task, entry.dev, job.data, tokenizer, spec.max_length, cache)
+        for entry in spec.mixture
+        if entry.dev is not None
+    ]
+    tasks = dict.fromkeys(entry.train.task for entry in spec.mixture)
+    shapes = [HeadShape(name, load_task(name).kind, load_task(name).labels) for name in tasks]
+    model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
+    trained = train(
+        model,
+        spec,
+        [TaskData(entry.train.task, each.features) for entry, each in zip(spec.mixture, prepared, strict=True)],
+        read_vocabulary(tokenizer),
+        evaluate_dev=lambda model: evaluate_dev(model, dev_sets),
+        report=lambda point: report(_curve_point(point)),
+        stop_below=job.stop_below,
+        checkpoints=store.progress_folder(spec.key),
+        checkpoint_every_s=job.checkpoint_every_s,
+    )
+    if trained.status == "done" and _is_first():
+        save_model(model, tokenizer, folder)
+    named = [(f"{entry.train.task}/{entry.train.language}", each.dropped) for entry, each in zip(spec.mixture, prepared, strict=True)]
+    return Outcome(
+        status=trained.status,
+        measurements=trained.kept.dev if trained.kept is not None else (),
+        curve=tuple(_curve_point(point) for point in trained.curve),
+        score=trained.kept.score if trained.kept is not None else None,
+        dropped={f"{name}: {reason}": number for name, dropped in named for reason, number in dropped.items()},
+        num_tokens=trained.num_tokens,
+        num_examples=trained.num_examples,
+        seconds_before=trained.seconds_before,
+    )
+
+
+def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
+    source = _source(spec.encoder, job, store)
+    dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
+    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
+    found = run_evaluation(spec, model, _tokenizer(source), job.data, job.cache, folder / "examples.parquet")
+    return Outcome(measurements=found.measurements, dropped=found.dropped, num_tokens=found.num_tokens, num_examples=found.num_examples)
+
+
+def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store: Store) -> Source:
+    match encoder:
+        case HubEncoder():
+            return Source(encoder.hub, encoder.revision)
+        case FolderEncoder():
+            assert job.encoder_folder is not None, "a job with a FolderEncoder says where the folder lies"
+            return Source(job.encoder_folder, None)
+        case StageEncoder():
+            return Source(str(store.fetch(encoder.stage)), None)
+
+
+@functools.lru_cache(maxsize=4)
+def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
+    """Kept from trial to trial of one actor: reading a vocabulary of 250,000 takes longer than a toy's training."""
+    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision))
+
+
+def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path) -> Manifest:
+    spec = job.spec
+    manifest = Manifest(
+        key=spec.key,
+        status=outcome.status,
+        spec=spec.model_dump(mode="json"),
+        parents=(spec.encoder.stage,) if not isinstance(spec, InitSpec) and isinstance(spec.encoder, StageEncoder) else (),
+        attempt="",
+        files=(),
+        files_dropped=False,
+        measurements=outcome.measurements,
+        curve=outcome.curve,
+        score=outcome.score,
+        dropped=outcome.dropped,
+        cost=cost,
+    )
+    if _is_first():
+        manifest = store.publish(manifest, folder)
+        store.clear_progress(spec.key)
+    return manifest
+
+
+def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -> Cost:
+    seconds = time.time() - started_at + outcome.seconds_before
+    num_devices = job.num_workers if job.use_gpu else job.num_workers * job.num_threads
+    return Cost(
+        started_at=started_at,
+        seconds=seconds,
+        device_seconds=seconds * num_devices,
+        num_tokens=outcome.num_tokens,
+        num_examples=outcome.num_examples,
+        peak_memory_bytes=peak_memory_bytes(device),
+        device=device_name(device),
+    )
+
+
+def texts_of(example: Example) -> Iterator[str]:
+    """All text of an example, of any kind of task."""
+    match example:
+        case Text(text=text, pair=pair) | Line(text=text, pair=pair):
+            yield text
+            if pair is not None:
+                yield pair
+        case Sentence(words=words):
+            yield " ".join(words)
+        case Question(question=question, context=context):
+            yield question
+            yield context
+        case Choice(prompt=prompt, options=options):
+            yield prompt
+            yield from options
+        case Passage(text=text):
+            yield text
+
+
+def _curve_point(point: Point) -> CurvePoint:
+    return CurvePoint(**point._asdict())
+
+
+def _is_first() -> bool:
+    return not dist.is_initialized() or dist.get_rank() == 0
