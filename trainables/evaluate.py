@@ -186,7 +186,7 @@ def evaluate_dev(model: Model, dev_sets: Sequence[DevSet]) -> tuple[float | None
 
 def _score_with_head(model: Model, head: str, data: DataSpec, examples: Sequence[Example], features: Features) -> Scored:
     outputs = predict(model, features, head)
-    return score(load_task(data.task), load_task(head).labels, data.language, examples, features, outputs)
+    return score(load_task(data.task), model.shapes[head].labels, data.language, examples, features, outputs)
 
 
 class Evaluation(NamedTuple):

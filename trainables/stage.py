@@ -24,7 +24,7 @@ from trainables.prepare import prepare
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
 from trainables.store import Store
-from trainables.task import load_task
+from trainables.task import head_name, load_task
 from trainables.train import Point, TaskData, train
 
 Report = Callable[[CurvePoint], None]
@@ -86,17 +86,17 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     cache = Path(job.cache)
     prepared = [prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache) for entry in spec.mixture]
     dev_sets = [
-        load_dev_set(entry.train.task, entry.dev, job.data, tokenizer, spec.max_length, cache)
+        load_dev_set(head_name(entry.train.task), entry.dev, job.data, tokenizer, spec.max_length, cache)
         for entry in spec.mixture
         if entry.dev is not None
     ]
-    tasks = dict.fromkeys(entry.train.task for entry in spec.mixture)
-    shapes = [HeadShape(name, load_task(name).kind, load_task(name).labels) for name in tasks]
+    tasks = {head_name(entry.train.task): load_task(entry.train.task) for entry in spec.mixture}
+    shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
     model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
     trained = train(
         model,
         spec,
-        [TaskData(entry.train.task, each.features) for entry, each in zip(spec.mixture, prepared, strict=True)],
+        [TaskData(head_name(entry.train.task), each.features) for entry, each in zip(spec.mixture, prepared, strict=True)],
         read_vocabulary(tokenizer),
         evaluate_dev=lambda model: evaluate_dev(model, dev_sets),
         report=lambda point: report(_curve_point(point)),

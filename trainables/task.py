@@ -92,6 +92,11 @@ def load_task(name: str) -> Task:
     return task
 
 
+def head_name(task: str) -> str:
+    """The head that a task trains: its own, but one for all tasks of masked-language modelling, which predict the same thing."""
+    return "mlm" if load_task(task).kind == "mlm" else task
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of an error message about an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
