@@ -136,3 +136,7 @@ def _words(study: Path, home: Path, data: Path | None) -> str:
 
 def _print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -40,7 +40,8 @@ class Progress:
 
     def note(self, message: str) -> None:
         """A line that stays."""
-        self._console.print(message, highlight=False, markup=False)
+        self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self._console.file.flush()
 
     def started(self, request: Request) -> None:
         """A stage was handed to the cluster."""

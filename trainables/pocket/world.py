@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Attribute = Literal["flavour", "shape", "rank", "colour", "size"]
+Attribute = Literal["flavour", "rank", "colour", "size"]
 Tense = Literal["past", "present"]
 
 NUM_KINDS = 27
@@ -22,18 +22,16 @@ SCRAMBLED_SHARE = 0.4
 
 _DIRECTIONS: dict[Attribute, tuple[int, int, int]] = {
     "flavour": (1, 0, 0),
-    "shape": (0, 1, 0),
     "rank": (0, 0, 1),
     "colour": (1, 1, 1),
     "size": (0, 1, 2),
 }
 """A kind is a point of the 3 x 3 x 3 cube, an attribute a direction in it (over the integers modulo 3): no attribute tells
-anything about another, and no two of flavour, shape, rank and size tell anything about a third, but shape, rank and size."""
+anything about another, nor flavour and size together about rank or colour."""
 
 
 VALUE_NAMES: dict[Attribute, tuple[str, str, str]] = {
     "flavour": ("sweet", "sour", "salty"),
-    "shape": ("round", "flat", "long"),
     "rank": ("low", "middle", "high"),
     "colour": ("red", "green", "blue"),
     "size": ("tiny", "handy", "huge"),

@@ -9,7 +9,7 @@ from trainables.pocket.world import LANGUAGES, SOURCE
 from trainables.task import Split, Task
 
 NEEDS = frozenset({"rank"})
-RECIPE = Recipe("pocket_rank_choice", "rank", num_train=200, kinds_per_value=3)
+RECIPE = Recipe("pocket_rank_choice", "rank", num_train=300, kinds_per_value=4)
 
 
 def generate(split: Split, language: str) -> Entries:

@@ -1,0 +1,84 @@
+"""A plan counts what a study needs, each thing once, in no time and without a training library."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from sweeps.run import count, open_study
+
+STUDY = """
+name: planned
+models:
+  one: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}
+intermediates: [mnli, squad2]
+targets: [xnli, panx, tatoeba]
+search: {trials: 4, replicates: 3}
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def polystilts(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "sweeps.cli", *words], capture_output=True, text=True, check=False)
+
+
+def test_counts_of_a_small_study(tmp_path):
+    counts = count(open_study(write(tmp_path, STUDY), tmp_path / "runs", None))
+    assert counts.searches == 3 * 2
+    assert counts.trainings == 2 + 3 * 2 * 4 * 3, "two intermediates, and for each row and trained target 4 points x 3 seeds"
+    assert counts.trainings_without_sharing == counts.trainings + 2 * (3 - 1), "each intermediate for each of three targets"
+    assert counts.stages == counts.trainings + 3 * 2 * 3 + 3, "the winners' replicates, and one retrieval a row"
+    assert (counts.cached, counts.to_run) == (0, counts.stages)
+
+
+def test_paired_encoders_are_trained_for_every_seed(tmp_path):
+    counts = count(open_study(write(tmp_path, STUDY + "encoder_seeds: paired\n"), tmp_path / "runs", None))
+    assert counts.trainings == 2 * 3 + 3 * 2 * 4 * 3
+    assert counts.stages == counts.trainings + 3 * 2 * 3 + 1 + 2 * 3
+
+
+def test_plan_prints_one_json_object_without_torch(tmp_path):
+    script = f"""
+    import sys
+    from sweeps import cli
+    sys.argv = ["polystilts", "plan", {str(write(tmp_path, STUDY))!r}, "--home", {str(tmp_path / "runs")!r}, "--json"]
+    try:
+        cli.main()
+    finally:
+        heavy = {{"torch", "ray", "transformers", "mlflow"}} & set(sys.modules)
+        assert not heavy, heavy
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"stages", "searches", "trainings", "trainings_without_sharing", "cached", "to_run"} <= set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        (STUDY.replace("xnli", "xnly"), [], "polystilts: study.yaml: targets.xnly: unknown task 'xnly'; did you mean 'xnli'?"),
+        (STUDY, ["--data", "nowhere"], "polystilts: --data nowhere: there is no such folder"),
+        (STUDY, ["--data", "."], "polystilts: mnli train en: no files; tried"),
+        (STUDY.replace("hub: FacebookAI/xlm-roberta-base", "folder: nowhere"), [], "polystilts: models.one.folder:"),
+        (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
+    ],
+)
+def test_a_wrong_study_is_one_line_and_exit_code_2(tmp_path, text, words, message):
+    for verb in ("plan", "run"):
+        done = polystilts(verb, str(write(tmp_path, text)), "--home", str(tmp_path / "runs"), *words)
+        assert done.returncode == 2
+        assert done.stderr.startswith(message)
+        assert len(done.stderr.splitlines()) == 1
+    assert not list((tmp_path / "runs").rglob("*.json")), "nothing was computed"
+
+
+def test_a_wrong_command_line_is_exit_code_2(tmp_path):
+    assert polystilts("run", str(write(tmp_path, STUDY)), "--homme", "x").returncode == 2
