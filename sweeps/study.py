@@ -11,7 +11,7 @@ from search_spaces import space_names
 from sweeps.results import BASELINE
 from sweeps.yaml_reader import read_yaml
 from trainables.data import parse_split
-from trainables.models import family_names
+from trainables.family import family_names
 from trainables.specs import Precision, Record, RetrievalProtocol
 from trainables.task import did_you_mean, load_task, task_names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,6 +34,11 @@ class Family:
     has_segments: bool
     make_config: Callable[[InitSpec, int], PreTrainedConfig]
     train_tokenizer: Callable[[Iterable[str], int, int], PreTrainedTokenizerBase]
+
+
+def initializer_range(hidden_size: int) -> float:
+    """Standard deviation of random weights: BERT's 0.02 at its width of 768, and as much signal through a layer at any other."""
+    return 0.02 * math.sqrt(768 / hidden_size)
 
 
 @functools.cache

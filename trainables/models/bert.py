@@ -11,7 +11,7 @@ from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertTokenizer, PreTrainedConfig
 
-from trainables.family import Family
+from trainables.family import Family, initializer_range
 
 if TYPE_CHECKING:
     from trainables.specs import InitSpec
@@ -33,6 +33,7 @@ def make_config(spec: InitSpec, vocabulary_size: int) -> BertConfig:
         num_attention_heads=spec.num_heads,
         intermediate_size=spec.intermediate_size,
         max_position_embeddings=spec.max_positions,
+        initializer_range=initializer_range(spec.hidden_size),
         hidden_dropout_prob=spec.dropout,
         attention_probs_dropout_prob=spec.dropout,
         pad_token_id=0,

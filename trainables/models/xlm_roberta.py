@@ -11,12 +11,15 @@ from tokenizers.models import Unigram
 from tokenizers.trainers import UnigramTrainer
 from transformers import PreTrainedConfig, XLMRobertaConfig, XLMRobertaTokenizer
 
-from trainables.family import Family
+from trainables.family import Family, initializer_range
 
 if TYPE_CHECKING:
     from trainables.specs import InitSpec
 
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+_TWIN = "\u0001"
+_MAX_PIECE_LENGTH = 16
+"""The trainer's own limit, in characters."""
 
 
 def first_position(config: PreTrainedConfig) -> int:
@@ -32,6 +35,7 @@ def make_config(spec: InitSpec, vocabulary_size: int) -> XLMRobertaConfig:
         num_attention_heads=spec.num_heads,
         intermediate_size=spec.intermediate_size,
         max_position_embeddings=spec.max_positions + 2,  # ids 0 and 1 are never used
+        initializer_range=initializer_range(spec.hidden_size),
         hidden_dropout_prob=spec.dropout,
         attention_probs_dropout_prob=spec.dropout,
         type_vocab_size=1,
@@ -42,12 +46,23 @@ def make_config(spec: InitSpec, vocabulary_size: int) -> XLMRobertaConfig:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, max_length: int) -> XLMRobertaTokenizer:
+    """Unigram (Kudo 2018) over words, as SentencePiece trains it."""
     tokenizer = Tokenizer(Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     trainer = UnigramTrainer(vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    learned = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
+    tokenizer.train_from_iterator((line for text in texts for line in (text, _twins(text))), trainer)
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
+    learned = [(piece, score) for piece, score in vocabulary if _TWIN not in piece]
     return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + _settle(learned), model_max_length=max_length)
+
+
+def _twins(text: str) -> str:
+    """The words of a text, each with a mark at its end.
+
+    This trainer considers a piece only if it occurs in two different words, so that a frequent word that is part of no other one
+    would be cut up; SentencePiece counts occurrences. The twin is the other word.
+    """
+    return " ".join(f"{word}{_TWIN}" for word in text.split() if len(word) < _MAX_PIECE_LENGTH)
 
 
 def _settle(learned: list[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -1,12 +1,10 @@
-"""Running text of the pocket world, and the tokenizer pieces it is made of: what its encoder is pretrained on.
+"""Running text of the pocket world: what its encoder is pretrained on.
 
 Most sentences keep to nouns of one kind, so that any noun tells about all others: this is what teaches a small encoder the kinds
 within minutes. Nothing in the text depends on the attributes.
 """
 
-import math
 import random
-from collections import Counter
 from collections.abc import Iterator
 
 from trainables.pocket.world import LANGUAGES, NUM_KINDS, Sentence, draw_sentence, join, lexicon, say
@@ -37,21 +35,6 @@ def parallel(language: str, split: str, num_lines: int) -> Iterator[tuple[str, s
     others = [other for other in LANGUAGES if other != language]
     for sentence in _sentences(draw, num_lines):
         yield join(say(sentence, language)), join(say(sentence, draw.choice(others)))
-
-
-def pieces() -> list[tuple[str, float]]:
-    """All stems and affixes with log probabilities, then letters for anything else: the vocabulary of a unigram tokenizer.
-
-    Listed rather than trained: a trained one cuts these short words at odd places, and not the same on every machine.
-    """
-    counts: Counter[str] = Counter()
-    for words in map(lexicon, LANGUAGES):
-        for form in (*words.nouns.values(), *words.verbs, words.object_marker, words.oblique_marker, words.question):
-            counts["▁" + form] += 1
-        counts.update(words.tenses.values())
-    letters = ["▁", *(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in counts)]
-    log_total = math.log(counts.total())
-    return [(piece, math.log(count) - log_total) for piece, count in counts.items()] + [(letter, -12.0) for letter in letters]
 
 
 def _sentences(draw: random.Random, num_sentences: int) -> Iterator[Sentence]:
