@@ -46,7 +46,9 @@ def main() -> None:
     num_stages = ran["trained"]
     print(f"{num_stages} stages in {first_s:.1f} s: {first_s / num_stages:.2f} s per stage; the same command again: {again_s:.1f} s")
     if given.json:
-        given.json.write_text(json.dumps({"stages": num_stages, "seconds": first_s, "per_stage_s": first_s / num_stages, "again_s": again_s}))
+        given.json.write_text(
+            json.dumps({"stages": num_stages, "seconds": first_s, "per_stage_s": first_s / num_stages, "again_s": again_s})
+        )
 
 
 def _timed(command: list[str]) -> tuple[float, dict[str, int]]:

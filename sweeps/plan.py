@@ -74,7 +74,7 @@ class PairProgram:
         seeds = self._seeds()
         encoders = [self._encoder(seed) for seed in seeds]
         for depth in range(len(encoders[0].stages)):
-            yield [self._shared(encoder, depth, seed) for encoder, seed in zip(encoders, seeds, strict=True)]
+            yield [self._shared(encoder, depth) for encoder in encoders]
         if load_task(self.pair.target).kind == "retrieval":
             starts = list(zip(seeds, encoders, encoders, strict=True))
         else:
@@ -145,7 +145,7 @@ class PairProgram:
     def _encoder(self, seed: int) -> Encoder:
         return self.builder.target_encoder(self.pair.model, self.pair.intermediate, seed)
 
-    def _shared(self, encoder: Encoder, depth: int, seed: int) -> Request:
+    def _shared(self, encoder: Encoder, depth: int) -> Request:
         spec = encoder.stages[depth]
         is_initial = depth < len(self.builder.initial_encoder(self.pair.model).stages)
         intermediate = None if is_initial else self.pair.intermediate

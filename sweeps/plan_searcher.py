@@ -17,7 +17,7 @@ MAX_RETRIES = 2
 """Times that a stage is tried again after its actor or node was lost."""
 
 
-class PlanSearcher(Searcher):  # type: ignore[misc]
+class PlanSearcher(Searcher):
     """Hands out what is ready, `None` while everything waits, `FINISHED` at the end; keeps no state that the store does not have."""
 
     def __init__(self, walk: Walk, store: Store, make_job: Callable[[Request], Job], journal: Journal) -> None:

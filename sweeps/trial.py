@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from trainables.ray_train import run_stage_on_workers
-from trainables.stage import run_stage
 
 from trainables.manifest import CurvePoint
+from trainables.ray_train import run_stage_on_workers
 from trainables.specs import Job
+from trainables.stage import run_stage
 from trainables.store import Store
 
 

@@ -89,5 +89,3 @@ def outcome(walk: Walk) -> list[tuple[object, ...]]:
         )
         for program in walk.programs
     ]
-
-

@@ -81,7 +81,7 @@ def test_several_mistakes_are_all_reported(tmp_path):
 
 
 def test_a_missing_study_is_named(tmp_path):
-    with pytest.raises(StudyError, match="nowhere.yaml: No such file"):
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: No such file"):
         load_study(tmp_path / "nowhere.yaml")
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.family import load_family
 from trainables.pocket import text, world
 from trainables.pocket.truth import is_helpful, needs
 from trainables.task import Split, load_task, task_names
@@ -138,10 +139,11 @@ def test_no_attribute_shows_in_the_text() -> None:
     assert pairs[True] / pairs.total() == pytest.approx(8 / 26, abs=0.02)
 
 
-def test_pieces_cover_every_word() -> None:
-    pieces = dict(text.pieces())
-    assert len(pieces) == len(text.pieces())
-    assert all("▁" + form in pieces for language in world.LANGUAGES for form in world.lexicon(language).nouns.values())
+def test_a_trained_tokenizer_keeps_every_noun_whole() -> None:
+    lines = [line for language in world.LANGUAGES for line in text.monolingual(language, "train", 4000)]
+    tokenizer = load_family("xlm_roberta").train_tokenizer(lines, 1200, 64)
+    nouns = {form for language in world.LANGUAGES for form in world.lexicon(language).nouns.values()}
+    assert {noun for noun in nouns if len(tokenizer.tokenize(noun)) > 1} == set()
 
 
 def test_the_truth_follows_from_what_tasks_need() -> None:

@@ -1,0 +1,139 @@
+"""Whole sweeps, as a user runs them: the planted truth is found, nothing is done twice, and a killed driver loses nothing."""
+
+import random
+import re
+import shutil
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pyarrow.csv
+import pytest
+
+from tests.sweeps.processes import command, environment, manifests, mlflow_runs, results, run, run_and_kill
+from trainables.manifest import Manifest
+from trainables.pocket.truth import is_helpful
+
+STUDIES = Path(__file__).parent / "studies"
+SMALL = STUDIES / "small.yaml"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The home of a small study that ran undisturbed."""
+    home = tmp_path_factory.mktemp("finished")
+    run(SMALL, home)
+    return home
+
+
+def test_the_planted_truth_is_found(finished):
+    cells = pyarrow.csv.read_csv(finished / "reports" / "small" / "matrix.csv").to_pylist()
+    gains = {(cell["intermediate"], cell["target"]): cell for cell in cells if cell["intermediate"] != "none"}
+    assert len(gains) == 4
+    for pair, cell in gains.items():
+        assert (cell["gain_low"] > 0) == is_helpful(*pair), (pair, cell["gain"], cell["gain_low"], cell["gain_high"])
+
+
+def test_every_language_is_above_chance_zero_shot(finished):
+    for row in results(finished, "small"):
+        if row["split"] == "test":
+            chance = 1 / 3 if row["target"] == "pocket_flavour_class" else 1 / row["n"]
+            error = (chance * (1 - chance) / row["n"]) ** 0.5
+            assert row["value"] > chance + 3 * error, row
+
+
+def test_mlflow_has_the_study_its_pairs_and_their_trials(finished):
+    runs = mlflow_runs(finished, "small")
+    roles = Counter(each.data.tags["polystilts.role"] for each in runs)
+    assert roles["study"] == 1
+    assert roles["pair"] == 3 * 2
+    assert roles["encoder"] == 2
+    by_id = {each.info.run_id: each for each in runs}
+    for each in runs:
+        assert each.info.status in ("FINISHED", "KILLED"), "pruned trials are KILLED"
+        if each.data.tags["polystilts.role"] != "study":
+            parent = by_id[each.data.tags["mlflow.parentRunId"]].data.tags["polystilts.role"]
+            assert parent == ("pair" if each.data.tags["polystilts.role"] == "trial" else "study")
+    selected = [each for each in runs if "pocket_flavour_class/qbb/accuracy" in each.data.metrics]
+    assert selected, "per-language metrics are on the selected trials"
+    assert {"stage_key", "model", "intermediate", "target", "seed"} <= set(selected[0].data.tags)
+
+
+def test_the_same_command_again_trains_nothing(finished):
+    before, table = manifests(finished), results(finished, "small")
+    began = time.monotonic()
+    printed = run(SMALL, finished)
+    assert "Nothing to train" in printed
+    assert time.monotonic() - began < 30
+    assert manifests(finished) == before
+    assert results(finished, "small") == table
+
+
+def test_a_second_driver_of_the_same_study_is_refused_by_name(tmp_path):
+    home = tmp_path / "home"
+    first = subprocess.Popen(command(SMALL, home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+    lock = home / "locks" / "small.lock"
+    while not (lock.exists() and lock.read_text()):
+        time.sleep(0.05)
+    second = subprocess.run(command(SMALL, home), capture_output=True, text=True, check=False, env=environment())
+    first.kill()
+    first.wait()
+    assert second.returncode == 2
+    assert re.search(rf"study 'small' is being run in .* by process {first.pid} on ", second.stderr)
+
+
+def test_a_flipped_byte_is_found_and_rebuilt(finished, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(finished, home)
+    evaluation = next(path for path in sorted((home / "store" / "artifacts").glob("evaluate-*/*/examples.parquet")))
+    damaged = bytearray(evaluation.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    evaluation.write_bytes(bytes(damaged))
+    printed = run(SMALL, home)
+    assert "was altered" in printed
+    assert results(home, "small") == results(finished, "small")
+
+
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(finished, tmp_path):
+    draw = random.Random(time.time_ns())
+    num_stages = len(manifests(finished))
+    moments = sorted((draw.randrange(num_stages), draw.uniform(0, 2)) for _ in range(3))
+    print(f"killed after {moments}")
+    home = tmp_path / "home"
+    started: list[psutil.Process] = []
+    for after_stages, wait_s in [(0, draw.uniform(0, 8)), *moments]:
+        before = manifests(home)
+        started += run_and_kill(SMALL, home, after_stages, wait_s)
+        kept = manifests(home)
+        changed = {
+            key for key in before if Manifest.model_validate_json(kept[key]).attempt != Manifest.model_validate_json(before[key]).attempt
+        }
+        assert not changed, "a committed stage was executed again"
+    run(SMALL, home)
+    assert results(home, "small") == results(finished, "small")
+    assert set(manifests(home)) == set(manifests(finished))
+    runs = mlflow_runs(home, "small")
+    keys = Counter(each.data.tags["stage_key"] for each in runs)
+    assert max(keys.values()) == 1, "a run is there twice"
+    assert set(keys) == {each.data.tags["stage_key"] for each in mlflow_runs(finished, "small")}
+    assert not [each for each in runs if each.info.status == "RUNNING"]
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert not alive, "a killed driver left processes running"
+
+
+def test_two_workers_of_ray_train_give_the_curve_of_one(tmp_path):
+    text = (STUDIES / "one_training.yaml").read_text().replace("../../../trainables", str(STUDIES.parents[2] / "trainables"))
+    curves = []
+    for workers in (1, 2):
+        study, home = tmp_path / f"{workers}.yaml", tmp_path / f"home_{workers}"
+        study.write_text(f"{text}resources: {{workers: {workers}}}\n")
+        run(study, home)
+        (trained,) = [Manifest.model_validate_json(text) for key, text in manifests(home).items() if key.startswith("train-")]
+        curves.append([(point.step, point.train_loss) for point in trained.curve])
+    for (step, one), (other_step, two) in zip(*curves, strict=True):
+        assert step == other_step
+        assert two == pytest.approx(one, rel=1e-4)
