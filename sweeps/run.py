@@ -141,17 +141,19 @@ def run_study(opened: Opened, console: Console) -> Ran:
     with study_lock(opened.home, opened.study.name):
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
-        with Progress(console, opened.study.name, count(opened).stages) as progress:
-            for message in damaged:
-                progress.note(message)
-            journal = Journal(walk, opened.store, tracker, progress)
-            journal.settle()
-            if not walk.is_finished:
-                _run_rest(opened, walk, journal)
-        result = study_result(opened, walk, journal.encoders)
-        report = write_report(result, opened.store, opened.home.report(opened.study.name))
-        tracker.log(_study_finished(result, journal, opened))
-        tracker.close(CLOSE_TRACKER_S)
+        try:
+            with Progress(console, opened.study.name, count(opened).stages) as progress:
+                for message in damaged:
+                    progress.note(message)
+                journal = Journal(walk, opened.store, tracker, progress)
+                journal.settle()
+                if not walk.is_finished:
+                    _run_rest(opened, walk, journal)
+            result = study_result(opened, walk, journal.encoders)
+            report = write_report(result, opened.store, opened.home.report(opened.study.name))
+            tracker.log(_study_finished(result, journal, opened))
+        finally:
+            tracker.close(CLOSE_TRACKER_S)
         return Ran(result, report, journal.num_trained, journal.failures)
 
 

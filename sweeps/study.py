@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from search_spaces import space_names
+from search_spaces import load_space, space_names
 from sweeps.results import BASELINE
 from sweeps.yaml_reader import read_yaml
 from trainables.data import parse_split
@@ -176,6 +176,11 @@ class Search(Record):
     def _space_exists(self) -> "Search":
         if self.space not in space_names():
             raise ValueError(f"unknown search space {self.space!r}{did_you_mean(self.space, space_names())}")
+        for field in load_space(self.space):
+            if field not in Training.model_fields:
+                raise ValueError(
+                    f"space {self.space!r} varies {field!r}, which no training has{did_you_mean(field, list(Training.model_fields))}"
+                )
         return self
 
 
@@ -199,7 +204,7 @@ class Study(Record):
     models: Annotated[dict[str, Model], Field(min_length=1)]
     intermediates: Annotated[dict[str, Mixture], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
     """Mixtures by name; the baseline without any, `none`, is always there."""
-    targets: Annotated[dict[str, Target], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    targets: Annotated[dict[str, Target], BeforeValidator(_names_as_keys), Field(min_length=1)]
     intermediate_training: Training = Training()
     target_training: Training = Training()
     search: Search = Search()

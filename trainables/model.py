@@ -101,6 +101,18 @@ def with_fresh_heads(family: str, encoder: PreTrainedModel, shapes: Sequence[Hea
     return Model(family, encoder, {shape: make_head(shape, encoder.config, seed) for shape in shapes}, precision)
 
 
+def inherit_head(model: Model, source: str | Path, task: str) -> None:
+    """Gives the head of `task` the weights that `save_model` left beside the encoder in `source`, where it left any.
+
+    Masked-language modelling goes on with the head that it was pretrained with; any other training begins with a fresh one.
+    """
+    if task in model.shapes and (Path(source) / HEADS_FILE).exists():
+        saved = load_file(Path(source) / HEADS_FILE)
+        weights = {name.removeprefix(f"{task}."): tensor for name, tensor in saved.items() if name.startswith(f"{task}.")}
+        if weights:
+            model.heads[task].load_state_dict(weights)
+
+
 def load_model(family: str, source: str | Path, precision: "Precision", revision: str | None = None) -> Model:
     """An encoder with the heads that `save_model` left beside it; without heads if there are none, as on the hub."""
     shapes = []

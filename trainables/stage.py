@@ -19,12 +19,12 @@ from trainables.examples import Choice, Example, Line, Passage, Question, Senten
 from trainables.heads import HeadShape
 from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
 from trainables.masking import read_vocabulary
-from trainables.model import load_encoder, load_model, save_model, with_fresh_heads
+from trainables.model import inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.prepare import prepare
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
 from trainables.store import Store
-from trainables.task import head_name, load_task
+from trainables.task import MLM_HEAD, head_name, load_task
 from trainables.train import Point, TaskData, train
 
 Report = Callable[[CurvePoint], None]
@@ -93,6 +93,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     tasks = {head_name(entry.train.task): load_task(entry.train.task) for entry in spec.mixture}
     shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
     model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
+    inherit_head(model, source.folder_or_hub, MLM_HEAD)
     trained = train(
         model,
         spec,

@@ -14,6 +14,8 @@ from trainables.examples import Dropped, Entries, Example
 Kind = Literal["classification", "tagging", "span_qa", "multiple_choice", "retrieval", "mlm"]
 Split = Literal["train", "dev", "test"]
 
+MLM_HEAD = "mlm"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HubSource:
@@ -63,6 +65,7 @@ class Task:
     languages: tuple[str, ...]
     source_language: str = "en"
     labels: tuple[str, ...] = ()
+    num_options: int | None = None
     metrics: tuple[str, ...]
     train_on: str | None = None
     hub: HubSource | None = None
@@ -94,7 +97,7 @@ def load_task(name: str) -> Task:
 
 def head_name(task: str) -> str:
     """The head that a task trains: its own, but one for all tasks of masked-language modelling, which predict the same thing."""
-    return "mlm" if load_task(task).kind == "mlm" else task
+    return MLM_HEAD if load_task(task).kind == "mlm" else task
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

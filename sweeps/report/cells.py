@@ -187,11 +187,12 @@ def _in_order(by_language: Mapping[str, Resampled], source_language: str) -> lis
 
 
 def _chance(arm: Arm) -> float | None:
-    """One in the number of labels, for accuracies over a fixed set of labels; of tasks whose file still exists."""
+    """One in the number of labels or options, for accuracies over a fixed set of them; of tasks whose file still exists."""
     if arm.metric != "accuracy" or arm.pair.target not in task_names():
         return None
     task = load_task(arm.pair.target)
-    return 1 / len(task.labels) if task.kind in ("classification", "multiple_choice") and task.labels else None
+    num_choices = {"classification": len(task.labels), "multiple_choice": task.num_options}.get(task.kind)
+    return 1 / num_choices if num_choices else None
 
 
 def _with_holm(cells: list[Cell]) -> tuple[Cell, ...]:

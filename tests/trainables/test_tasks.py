@@ -37,6 +37,7 @@ def test_task_file_keeps_the_contract(name: str) -> None:
     assert task.kind in get_args(Kind)
     assert bool(task.labels) == (task.kind in ("classification", "tagging")), "labels are for classification and tagging"
     assert len(set(task.labels)) == len(task.labels)
+    assert bool(task.num_options) == (task.kind == "multiple_choice"), "options are for multiple choice"
     assert task.languages
     assert len(set(task.languages)) == len(task.languages)
     assert task.metrics

@@ -4,6 +4,7 @@ A target's training split covers few kinds, so that a model has to know the attr
 """
 
 import functools
+import itertools
 import random
 from collections.abc import Callable, Hashable, Iterator
 from typing import NamedTuple, TypeVar
@@ -58,20 +59,20 @@ def classify(recipe: Recipe, split: Split, language: str) -> Iterator[Text]:
         yield Text(str(number), join(say(sentence, language)), None, value_name(sentence.subject[0].kind, recipe.attribute))
 
 
-def tag(recipe: Recipe, second: Attribute, split: Split, language: str) -> Iterator[TaggedSentence]:
-    """Sentences whose nouns are tagged with their value and that of a second attribute."""
+def tag(recipe: Recipe, attributes: tuple[Attribute, ...], split: Split, language: str) -> Iterator[TaggedSentence]:
+    """Sentences whose nouns are tagged with their values of some attributes."""
 
     def draw_item(draw: random.Random, _number: int) -> Sentence:
         return draw_sentence(draw, draw.sample([kind for wanted in range(3) for kind in _kinds(recipe, split, wanted)], 3))
 
     for number, sentence in enumerate(_draw_items(recipe.task, recipe.num_train, split, draw_item, _nouns)):
         words = say(sentence, language)
-        tags = (_tag(word.noun, recipe.attribute, second) for word in words)
+        tags = ("O" if word.noun is None else _tag(word.noun, attributes) for word in words)
         yield TaggedSentence(str(number), tuple(word.form for word in words), tuple(tags))
 
 
-def tag_labels(attribute: Attribute, second: Attribute) -> tuple[str, ...]:
-    return ("O", *(f"B-{first}_{other}" for first in VALUE_NAMES[attribute] for other in VALUE_NAMES[second]))
+def tag_labels(attributes: tuple[Attribute, ...]) -> tuple[str, ...]:
+    return ("O", *(f"B-{'_'.join(values)}" for values in itertools.product(*(VALUE_NAMES[attribute] for attribute in attributes))))
 
 
 def ask(recipe: Recipe, split: Split, language: str) -> Iterator[Question]:
@@ -155,7 +156,5 @@ def _nouns(sentence: Sentence) -> tuple[Noun, ...]:
     return sentence.subject + sentence.object + sentence.oblique
 
 
-def _tag(noun: Noun | None, attribute: Attribute, second: Attribute) -> str:
-    if noun is None:
-        return "O"
-    return f"B-{value_name(noun.kind, attribute)}_{value_name(noun.kind, second)}"
+def _tag(noun: Noun, attributes: tuple[Attribute, ...]) -> str:
+    return f"B-{'_'.join(value_name(noun.kind, attribute) for attribute in attributes)}"

@@ -4,7 +4,7 @@ import importlib
 
 
 def needs(task: str) -> frozenset[str]:
-    """The attributes that a pocket task cannot be solved without, or "translation"."""
+    """The attributes that a pocket task cannot be solved without, or "translation": that languages say the same."""
     found = importlib.import_module(f"trainables.tasks.{task}").NEEDS
     assert isinstance(found, frozenset), f"trainables/tasks/{task}.py must define NEEDS"
     return found

@@ -35,6 +35,7 @@ def make_choice(example_id: str, prompt: str, labels: Sequence[str], texts: Sequ
 TASK = Task(
     version=1,
     kind="multiple_choice",
+    num_options=5,
     languages=("en",),
     metrics=("accuracy",),
     hub=HubSource(

@@ -9,7 +9,7 @@ from trainables.pocket.world import LANGUAGES, SOURCE
 from trainables.task import Split, Task
 
 NEEDS = frozenset({"flavour"})
-RECIPE = Recipe("pocket_flavour_qa", "flavour", num_train=200, kinds_per_value=3)
+RECIPE = Recipe("pocket_flavour_qa", "flavour", num_train=300, kinds_per_value=5)
 
 
 def generate(split: Split, language: str) -> Entries:

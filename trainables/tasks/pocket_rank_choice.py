@@ -19,6 +19,7 @@ def generate(split: Split, language: str) -> Entries:
 TASK = Task(
     version=1,
     kind="multiple_choice",
+    num_options=3,
     languages=LANGUAGES,
     source_language=SOURCE,
     metrics=("accuracy",),
