@@ -56,6 +56,8 @@ class PlanSearcher(Searcher):
         elif "error" in result:
             self.tracebacks[key] = result["traceback"]
             self._walk.fail(key, result["error"])
+        elif not error:
+            self._walk.fail(key, f"it ended, but {self._store.uri} has no manifest of it; is the store the same for every node?")
         elif self._num_tries[key] < MAX_RETRIES:
             self._num_tries[key] += 1
             self._walk.retry(key)

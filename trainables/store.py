@@ -30,12 +30,13 @@ class Store:
     """Artifacts and manifests below one URI or path; `cache` holds verified local copies of remote artifacts."""
 
     def __init__(self, uri: str, cache: Path) -> None:
-        self.uri = uri
+        # Absolute, because a worker has another working directory.
+        self.uri = uri if "://" in uri else str(Path(uri).absolute())
         self._cache = cache
         if "://" in uri:
             self._fs, self._root = pafs.FileSystem.from_uri(uri)
         else:
-            self._fs, self._root = pafs.LocalFileSystem(), str(Path(uri).absolute())
+            self._fs, self._root = pafs.LocalFileSystem(), self.uri
         self._is_local = isinstance(self._fs, pafs.LocalFileSystem)
         for folder in ("manifests", "artifacts"):
             self._fs.create_dir(f"{self._root}/{folder}", recursive=True)

@@ -44,6 +44,14 @@ def test_what_was_published_is_fetched(store, files):
     assert store.damage(published) is None
 
 
+def test_a_relative_path_is_the_same_store_in_another_working_directory(tmp_path, monkeypatch, files):
+    monkeypatch.chdir(tmp_path)
+    store = Store("store", tmp_path / "cache")
+    monkeypatch.chdir(files)
+    Store(store.uri, tmp_path / "cache").publish(manifest(), files)
+    assert store.keys() == {"train-0"}
+
+
 def test_publishing_twice_harms_nothing(store, files):
     first, second = store.publish(manifest(), files), store.publish(manifest(), files)
     assert first.attempt != second.attempt
