@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,10 @@ from trainables.pocket import text, world
 from trainables.pocket.truth import is_helpful, needs
 from trainables.task import Split, load_task, task_names
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "pocket_examples.json"
 POCKET_TASKS = tuple(name for name in task_names() if name.startswith("pocket_"))
 LABELLED_TASKS = tuple(name for name in POCKET_TASKS if load_task(name).kind not in ("mlm", "retrieval"))
-INTERMEDIATES = ("pocket_flavour_tags", "pocket_rank_class", "pocket_colour_class", "pocket_parallel_text")
+INTERMEDIATES = ("pocket_flavour_tags", "pocket_rank_class", "pocket_colour_class", "pocket_switched_text")
 TARGETS = ("pocket_flavour_qa", "pocket_rank_choice", "pocket_flavour_class", "pocket_retrieval")
 
 
@@ -152,7 +155,7 @@ def test_the_truth_follows_from_what_tasks_need() -> None:
         ("pocket_flavour_tags", "pocket_flavour_qa"),
         ("pocket_flavour_tags", "pocket_flavour_class"),
         ("pocket_rank_class", "pocket_rank_choice"),
-        ("pocket_parallel_text", "pocket_retrieval"),
+        ("pocket_switched_text", "pocket_retrieval"),
     }
     assert {load_task(name).kind for name in (*INTERMEDIATES, *TARGETS)} >= {
         "classification",
@@ -171,3 +174,25 @@ def test_every_pocket_task_says_what_it_needs(name: str) -> None:
 def test_an_unknown_language_is_refused() -> None:
     with pytest.raises(ValueError, match="known: qaa, qab, qac, qba, qbb"):
         world.lexicon("en")
+
+
+def _content(name: str) -> str:
+    """A hash over every example of a task."""
+    task = load_task(name)
+    assert task.generate is not None
+    digest = hashlib.sha256(f"version {task.version}".encode())
+    for split in ("train", "dev", "test"):
+        for language in (task.languages[0], task.languages[-1]):
+            for example in itertools.islice(task.generate(split, language), 500):
+                digest.update(repr(example).encode())
+    return digest.hexdigest()[:16]
+
+
+def test_examples_are_golden() -> None:
+    """Generated examples are known by their task's version alone: if they change, raise it, then write the file again with
+    `python -m tests.trainables.test_pocket_world`."""
+    assert {name: _content(name) for name in POCKET_TASKS} == json.loads(GOLDEN.read_text())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps({name: _content(name) for name in POCKET_TASKS}, indent=1) + "\n")
