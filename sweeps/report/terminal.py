@@ -22,9 +22,9 @@ def terminal_matrix(cells: Sequence[Cell]) -> Group:
 def _parts(grid: Grid) -> list[Table | Text]:
     footnotes: dict[str, int] = {}
     table = Table(title=Text(grid.title), title_justify="left")
-    table.add_column(Text("intermediate"))
+    table.add_column(Text("intermediate"), overflow="fold")  # cut off, two tasks can look the same
     for target in grid.targets:
-        table.add_column(Text("\n".join(grid.heading(target))), justify="right")
+        table.add_column(Text("\n".join(grid.heading(target)), overflow="fold"), justify="right", overflow="fold")
     for intermediate in grid.intermediates:
         label = f"{BASELINE} (score)" if intermediate == BASELINE else intermediate
         cells = [_cell(grid, intermediate, target, footnotes) for target in grid.targets]
