@@ -115,6 +115,8 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
     if language not in _known_languages(task):
         raise ValueError(f"{place}: language {language!r} is not one of {_listed(_known_languages(task))}")
     if (generate := task.generate) is not None:
+        if split not in task.generated_splits:
+            raise ValueError(f"{place}: the task has no {split} split, only {', '.join(task.generated_splits)}")
         return Origin("generated", place, lambda: generate(split, language))
     if folder is not None:
         found = _existing_files(task, split, language, folder)

@@ -71,11 +71,12 @@ class Task:
     hub: HubSource | None = None
     files: tuple[FileSource, ...] = ()
     generate: Callable[[Split, str], Entries] | None = None
+    generated_splits: tuple[Split, ...] = ("train", "dev", "test")
 
     def has_split(self, split: Split) -> bool:
         """Whether any of the task's origins knows this split."""
         known = [layout.paths for layout in self.files] + ([self.hub.splits] if self.hub else [])
-        return self.generate is not None or any(split in splits for splits in known)
+        return split in self.generated_splits if self.generate is not None else any(split in splits for splits in known)
 
 
 @functools.cache

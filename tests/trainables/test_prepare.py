@@ -95,7 +95,9 @@ def test_pairs_are_cut_longest_first_and_counted(family: str) -> None:
     ]
     assert [len(sequence) for sequence in sequences(features)] == [len(each) for each in expected]
     assert sequences(features)[1:] == expected[1:]
-    assert dropped == {"cut to max_length": 3}
+    num_cut = sum(len(tokenizer(each.text, each.pair)["input_ids"]) > 24 for each in examples)
+    assert num_cut > 0
+    assert dropped == {"cut to max_length": num_cut}
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(2, 60))

@@ -43,7 +43,9 @@ def test_two_workers_compute_what_one_does(tmp_path: Path) -> None:
     np.testing.assert_allclose([each.train_loss for each in shared.curve], [each.train_loss for each in alone.curve], rtol=1e-5)
     weights = [load_file(Store(job.store, folder).fetch(alone.key) / "model.safetensors") for job in jobs.values()]
     for name, weight in weights[0].items():
-        torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=1e-5)
+        # A key's bias shifts all scores of a query alike, so its gradient is zero but for rounding, which AdamW blows up.
+        if not name.endswith("key.bias"):
+            torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=1e-5)
     assert shared.cost.device_seconds == 2 * shared.cost.seconds
 
 

@@ -32,7 +32,7 @@ FAMILIES = ("bert", "xlm_roberta")
 
 @functools.cache
 def toy_tokenizer(family: str) -> PreTrainedTokenizerBase:
-    return load_family(family).train_tokenizer(TEXTS, 400, 512)
+    return load_family(family).train_tokenizer(TEXTS, 200, 512)
 
 
 def toy_examples(kind: Kind) -> list[Example]:

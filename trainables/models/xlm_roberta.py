@@ -52,8 +52,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, max_length: int)
     trainer = UnigramTrainer(vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator((line for text in texts for line in (text, _twins(text))), trainer)
     vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
-    learned = [(piece, score) for piece, score in vocabulary if _TWIN not in piece]
-    return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + _settle(learned), model_max_length=max_length)
+    learned = [(piece, score) for piece, score in _settle(vocabulary) if _TWIN not in piece]
+    return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + learned, model_max_length=max_length)
 
 
 def _twins(text: str) -> str:
@@ -68,13 +68,13 @@ def _twins(text: str) -> str:
 def _settle(learned: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """Pieces and scores by score, without what differs from one training to the next.
 
-    The trainer's sums differ in their last digits, and it appends the characters that it needs but has not learned, each with
-    a score a little lower than the one before, in the order of a hash table.
+    The trainer's sums differ in their last digits, and it appends the characters that it needs but has not learned in the order of a
+    hash table, each scored a ten-thousandth above the one before, from the lowest score on.
     """
     scores = {piece: round(score, 4) for piece, score in learned}
-    floor = min((score for piece, score in scores.items() if len(piece) > 1), default=0.0)
-    appended = [score for piece, score in scores.items() if len(piece) == 1 and score <= floor]
-    settled = {piece: max(appended) if len(piece) == 1 and score <= floor else score for piece, score in scores.items()}
+    lowest = min(scores.values(), default=0.0)
+    limit = lowest + 1e-4 * (1 + sum(len(piece) == 1 for piece in scores))
+    settled = {piece: lowest if len(piece) == 1 and score <= limit else score for piece, score in scores.items()}
     return sorted(settled.items(), key=lambda entry: (-entry[1], entry[0]))
 
 

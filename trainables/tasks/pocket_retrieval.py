@@ -22,4 +22,5 @@ TASK = Task(
     source_language=SOURCE,
     metrics=("accuracy",),
     generate=generate,
+    generated_splits=("dev", "test"),
 )
