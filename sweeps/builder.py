@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.metadata
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +54,7 @@ class SpecBuilder:
         self._encoders: dict[str, Encoder] = {}
         self._cached_data = functools.cache(self._data_spec)
         self.intermediate = functools.cache(self._intermediate)
+        self._most_tokens = functools.cache(self._longest_input)
 
     def initial_encoder(self, name: str) -> Encoder:
         """A model's encoder before any intermediate training: hub, folder or random, then pretrained if the study says so."""
@@ -65,9 +67,7 @@ class SpecBuilder:
         initial = self.initial_encoder(model)
         mixture = self.study.mixture(intermediate)
         training = mixture.training.over(self.study.intermediate_training)
-        return self._train(
-            self.study.models[model].family, initial.ref, self._mixture_tasks(mixture.tasks), mixture.sampler, training, seed
-        )
+        return self._train(model, initial.ref, self._mixture_tasks(mixture.tasks), mixture.sampler, training, seed)
 
     def target_encoder(self, model: str, intermediate: str, seed: int) -> Encoder:
         """The encoder that a target training begins from."""
@@ -83,7 +83,7 @@ class SpecBuilder:
         settings = self.study.targets[target]
         training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
         mixture = (self._target_mixture(target, settings),)
-        return self._train(self.study.models[model].family, encoder.ref, mixture, "proportional", training, seed)
+        return self._train(model, encoder.ref, mixture, "proportional", training, seed)
 
     def evaluation(self, model: str, encoder: EncoderRef, target: str) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
@@ -92,6 +92,7 @@ class SpecBuilder:
         task = load_task(target)
         assert training.max_length is not None, "DEFAULT_TRAINING has a length"
         assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        self._check_length(model, training.max_length)
         return EvaluateSpec(
             kind="evaluate",
             code_version=EVALUATE_VERSION,
@@ -139,7 +140,7 @@ class SpecBuilder:
         if model.pretraining is not None:
             tasks = self._mixture_tasks(model.pretraining.tasks)
             training = model.pretraining.training.over(self.study.intermediate_training)
-            pretraining = self._train(model.family, ref, tasks, model.pretraining.sampler, training, self.study.seed)
+            pretraining = self._train(name, ref, tasks, model.pretraining.sampler, training, self.study.seed)
             stages, ref = (*stages, pretraining), StageEncoder(stage=pretraining.key)
         return Encoder(ref, stages, folder)
 
@@ -157,22 +158,41 @@ class SpecBuilder:
         )
 
     def _train(
-        self, family: str, encoder: EncoderRef, mixture: tuple[MixtureTask, ...], sampler: str, training: Training, seed: int
+        self, model: str, encoder: EncoderRef, mixture: tuple[MixtureTask, ...], sampler: str, training: Training, seed: int
     ) -> TrainSpec:
         settings = training.over(DEFAULT_TRAINING).model_dump()
+        self._check_length(model, settings["max_length"])
         return TrainSpec.model_validate(
             {
                 **settings,
                 "kind": "train",
                 "code_version": TRAIN_VERSION,
                 "versions": self._versions,
-                "family": family,
+                "family": self.study.models[model].family,
                 "encoder": encoder,
                 "mixture": mixture,
                 "sampler": sampler,
                 "seed": seed,
             }
         )
+
+    def _check_length(self, model: str, max_length: int) -> None:
+        limit = self._most_tokens(model)
+        if limit is not None and max_length > limit:
+            raise StudyError(
+                f"max_length is {max_length}, but models.{model} reads at most {limit} tokens; set max_length: {limit} or less"
+            )
+
+    def _longest_input(self, model: str) -> int | None:
+        """The most tokens that an encoder reads; unknown before an encoder from the hub is loaded."""
+        settings = self.study.models[model]
+        if settings.random is not None:
+            return settings.random.max_positions
+        path = self._base / (settings.folder or "") / "tokenizer_config.json"
+        if settings.folder is None or not path.exists():
+            return None
+        limit = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
+        return limit if isinstance(limit, int) else None
 
     def _mixture_tasks(self, tasks: Mapping[str, TaskUse]) -> tuple[MixtureTask, ...]:
         return tuple(entry for task, use in tasks.items() for entry in self._task_entries(task, use))

@@ -83,6 +83,7 @@ def _initialise(spec: InitSpec, job: Job, folder: Path) -> Outcome:
 def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report: Report, folder: Path) -> Outcome:
     source = _source(spec.encoder, job, store)
     tokenizer = _tokenizer(source)
+    _check_length(spec, tokenizer)
     cache = Path(job.cache)
     prepared = [prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache) for entry in spec.mixture]
     dev_sets = [
@@ -122,10 +123,17 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
 
 def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
     source = _source(spec.encoder, job, store)
+    _check_length(spec, _tokenizer(source))
     dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
     model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
     found = run_evaluation(spec, model, _tokenizer(source), job.data, job.cache, folder / "examples.parquet")
     return Outcome(measurements=found.measurements, dropped=found.dropped, num_tokens=found.num_tokens, num_examples=found.num_examples)
+
+
+def _check_length(spec: TrainSpec | EvaluateSpec, tokenizer: PreTrainedTokenizerBase) -> None:
+    """What planning cannot see of an encoder on the hub."""
+    if spec.max_length > tokenizer.model_max_length:
+        raise ValueError(f"max_length is {spec.max_length}, but the encoder reads at most {tokenizer.model_max_length} tokens")
 
 
 def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store: Store) -> Source:

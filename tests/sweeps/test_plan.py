@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import trainables.pocket
 from sweeps.run import count, open_study
 
 STUDY = """
@@ -18,6 +19,9 @@ intermediates: [mnli, squad2]
 targets: [xnli, panx, tatoeba]
 search: {trials: 4, replicates: 3}
 """
+
+
+POCKET = Path(trainables.pocket.__file__ or "").parent / "encoder"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -68,6 +72,11 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
         (STUDY, ["--data", "nowhere"], "polystilts: --data nowhere: there is no such folder"),
         (STUDY, ["--data", "."], "polystilts: mnli train en: no files; tried"),
         (STUDY.replace("hub: FacebookAI/xlm-roberta-base", "folder: nowhere"), [], "polystilts: models.one.folder:"),
+        (
+            STUDY.replace("hub: FacebookAI/xlm-roberta-base", f"folder: {POCKET}"),
+            [],
+            "polystilts: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
+        ),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
 )
