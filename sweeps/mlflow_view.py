@@ -1,5 +1,7 @@
 """A study as runs of MLflow: one for the study, under it its encoders and its pairs, under a pair its trials."""
 
+import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,15 @@ class _Run:
     tags: dict[str, str]
     points: set[CurvePoint] = field(default_factory=set)
     """What this view has written of its curve; after a failure there is a new view, so a point that did not arrive is written again."""
+
+
+def create_database(path: Path) -> None:
+    """Makes MLflow's SQLite database, whole or not at all: one whose making was cut short is of no use to MLflow ever after."""
+    if path.exists():
+        return
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
+    os.replace(aside, path)
 
 
 class MlflowView:

@@ -107,9 +107,11 @@ class Tracker:
 
     def _connect(self) -> "MlflowView | None":
         """MLflow, after what was spooled earlier is written; None if either cannot be done now."""
-        from sweeps.mlflow_view import FAILURES, MlflowView  # see _write
+        from sweeps.mlflow_view import FAILURES, MlflowView, create_database  # see _write
 
         try:
+            if "MLFLOW_TRACKING_URI" not in os.environ:
+                create_database(self._home.resolve() / "mlflow.db")
             view = MlflowView(self._uri, self._study, self._description, self._home / "mlartifacts" / self._study)
             waiting, num_bytes = self._spool.read()
             for event in waiting:

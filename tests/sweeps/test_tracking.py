@@ -3,6 +3,7 @@
 import logging
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -353,7 +354,9 @@ def test_what_a_deadline_cuts_off_waits_on_disk(home: Path) -> None:
     events = whole_study()
     num_waiting = track(home, events, timeout_s=0)
     assert num_waiting > 0
-    time.sleep(0.5)  # the cut-off thread may still be writing the event it held
+    for thread in threading.enumerate():
+        if thread.name == "mlflow":
+            thread.join(60)  # the cut-off thread may still be writing the event it held
     assert track(home, []) == 0
     assert len(runs_by_name(home)) == 5
 
