@@ -25,7 +25,7 @@ models:
 intermediates: [pocket_rank_class, pocket_colour_class]
 targets:
   pocket_flavour_class: {num_examples: 32, languages: [qaa]}
-  pocket_shape_tags: {num_examples: 32, languages: [qaa]}
+  pocket_flavour_qa: {num_examples: 32, languages: [qaa]}
 intermediate_training: {steps: 1, num_evals: 1}
 target_training: {steps: 1, num_evals: 1}
 search: {space: small_encoder, trials: 10, replicates: 3, pruning: none}
