@@ -20,7 +20,7 @@ source_language: qaa
 models:
   tiny:
     family: xlm_roberta
-    random: {hidden_size: 16, num_layers: 1, num_heads: 2, intermediate_size: 32, vocabulary_size: 400, max_positions: 130,
+    random: {hidden_size: 16, num_layers: 1, num_heads: 2, intermediate_size: 32, vocabulary_size: 400, max_positions: 256,
              dropout: 0.0, tokenizer_text: {pocket_text: {num_examples: 200}}}
 intermediates: [pocket_rank_class, pocket_colour_class]
 targets:
