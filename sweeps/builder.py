@@ -24,7 +24,7 @@ from trainables.specs import (
     TrainSpec,
     Versions,
 )
-from trainables.task import load_task
+from trainables.task import TASKS
 
 INIT_VERSION = 1
 TRAIN_VERSION = 1
@@ -89,7 +89,7 @@ class SpecBuilder:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
         settings = self.study.targets[target]
         training = settings.training.over(self.study.target_training).over(DEFAULT_TRAINING)
-        task = load_task(target)
+        task = TASKS.load(target)
         assert training.max_length is not None, "DEFAULT_TRAINING has a length"
         assert training.precision is not None, "DEFAULT_TRAINING has a precision"
         self._check_length(model, training.max_length)
@@ -120,7 +120,7 @@ class SpecBuilder:
         for intermediate in self.study.intermediates:
             found |= dict.fromkeys(_data_of_mixture(self._mixture_tasks(self.study.mixture(intermediate).tasks)))
         for target, settings in self.study.targets.items():
-            if load_task(target).kind != "retrieval":
+            if TASKS.load(target).kind != "retrieval":
                 found |= dict.fromkeys(_data_of_mixture((self._target_mixture(target, settings),)))
             found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
         return tuple(found)
@@ -205,7 +205,7 @@ class SpecBuilder:
             yield MixtureTask(train=self._cached_data(train_task, train_split, language, use.num_examples), dev=dev, weight=use.weight)
 
     def _mixture_dev(self, task: str, reference: str | None, language: str) -> DataSpec | None:
-        if reference == NO_DEV or (reference is None and not load_task(task).has_split("dev")):
+        if reference == NO_DEV or (reference is None and not TASKS.load(task).has_split("dev")):
             return None
         dev_task, dev_split = parse_reference(reference or "dev", task)
         return self._cached_data(dev_task, dev_split, language, None)
@@ -220,14 +220,14 @@ class SpecBuilder:
         )
 
     def _train_reference(self, target: str, settings: Target) -> tuple[str, str]:
-        return parse_reference(settings.train or f"{load_task(target).train_on or target}/train", target)
+        return parse_reference(settings.train or f"{TASKS.load(target).train_on or target}/train", target)
 
     def _default_dev(self, target: str, train_task: str) -> str:
-        return f"{target}/dev" if load_task(target).has_split("dev") else f"{train_task}/dev"
+        return f"{target}/dev" if TASKS.load(target).has_split("dev") else f"{train_task}/dev"
 
     def _source_language(self, task: str) -> str:
         wanted = self.study.source_language
-        return wanted if wanted in load_task(task).languages else load_task(task).source_language
+        return wanted if wanted in TASKS.load(task).languages else TASKS.load(task).source_language
 
     def _languages(self, place: str, task: str, split: str, wanted: str | tuple[str, ...]) -> tuple[str, ...]:
         if isinstance(wanted, tuple):
@@ -235,7 +235,7 @@ class SpecBuilder:
         if wanted == "source":
             return (self._source_language(task),)
         if wanted == "all":
-            return load_task(task).languages
+            return TASKS.load(task).languages
         found = available_languages(task, split, self._data)
         if not found:
             raise StudyError(f"{place}.languages: no language of {task} has a {split!r} split in the data folder {self._data}")
@@ -247,7 +247,7 @@ class SpecBuilder:
         except ValueError as error:
             raise StudyError(str(error)) from None
         return DataSpec(
-            task=task, task_version=load_task(task).version, split=split, language=language, num_examples=num_examples, source=source
+            task=task, task_version=TASKS.load(task).version, split=split, language=language, num_examples=num_examples, source=source
         )
 
 

@@ -17,7 +17,7 @@ from sweeps.results import BASELINE, Context, Evaluation, PairId, PairResult, Po
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
 from trainables.specs import FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
-from trainables.task import load_task
+from trainables.task import TASKS
 
 VARIANT = "base"
 
@@ -75,7 +75,7 @@ class PairProgram:
         encoders = [self._encoder(seed) for seed in seeds]
         for depth in range(len(encoders[0].stages)):
             yield [self._shared(encoder, depth) for encoder in encoders]
-        if load_task(self.pair.target).kind == "retrieval":
+        if TASKS.load(self.pair.target).kind == "retrieval":
             starts = list(zip(seeds, encoders, encoders, strict=True))
         else:
             search = PairSearch(self.builder.study.search, self.builder.study.seed, str(self.pair))
@@ -98,7 +98,7 @@ class PairProgram:
 
     def num_trainings(self) -> int:
         """Target trainings of this pair, if nothing is pruned."""
-        if load_task(self.pair.target).kind == "retrieval":
+        if TASKS.load(self.pair.target).kind == "retrieval":
             return 0
         return num_points(self.builder.study.search) * len(self._seeds())
 
@@ -138,7 +138,7 @@ class PairProgram:
         """The replicate seeds; retrieval trains nothing, so its replicates are its distinct encoders."""
         study = self.builder.study
         seeds = tuple(study.seed + replicate for replicate in range(study.search.replicates))
-        trains_nothing = load_task(self.pair.target).kind == "retrieval"
+        trains_nothing = TASKS.load(self.pair.target).kind == "retrieval"
         is_one_encoder = study.encoder_seeds == "shared" or self.pair.intermediate == BASELINE
         return seeds[:1] if trains_nothing and is_one_encoder else seeds
 

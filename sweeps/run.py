@@ -11,7 +11,7 @@ from sweeps.events import StudyFinished
 from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
-from sweeps.plan import Request, plan_study
+from sweeps.plan import PairProgram, Request, plan_study
 from sweeps.progress import Progress
 from sweeps.report.write import Report, write_report
 from sweeps.results import StudyResult
@@ -20,9 +20,9 @@ from sweeps.tracking import Tracker
 from sweeps.walk import Walk
 from trainables.data import load_examples
 from trainables.manifest import Manifest
-from trainables.specs import DataSpec, Job, Record
+from trainables.specs import DataSpec, Job, Record, Spec
 from trainables.store import Store
-from trainables.task import load_task
+from trainables.task import TASKS
 
 CHECKPOINT_EVERY_S = 120.0
 CLOSE_TRACKER_S = 120.0
@@ -102,28 +102,13 @@ def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
 
 def count(opened: Opened) -> Counts:
     """Stages, searches and trainings of a study, and how much of it is in the store."""
-    walk, _ = walk_store(opened)
-    programs = walk.programs
-    shared = {spec.key: spec for program in programs for spec in program.shared_stages()}
-    num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
-    without_sharing = sum(sum(spec.kind == "train" for spec in program.shared_stages()) for program in programs)
-    target_trainings = sum(program.num_trainings() for program in programs)
-    stages = len(shared) + sum(program.num_stages() for program in programs)
-    cached = sum(outcome.was_cached for outcome in walk.drain())
-    return Counts(
-        stages=stages,
-        searches=sum(program.num_trainings() > 0 for program in programs),
-        trainings=num_shared_trainings + target_trainings,
-        trainings_without_sharing=without_sharing + target_trainings,
-        cached=cached,
-        to_run=0 if walk.is_finished else stages - cached,
-    )
+    return _counts(walk_store(opened)[0])
 
 
 def status_study(opened: Opened) -> Status:
     """How far a study is."""
     walk, _ = walk_store(opened)
-    counts = count(opened)
+    counts = _counts(walk)
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
@@ -142,7 +127,7 @@ def run_study(opened: Opened, console: Console) -> Ran:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
-            with Progress(console, opened.study.name, count(opened).stages) as progress:
+            with Progress(console, opened.study.name, _num_stages(walk.programs)) as progress:
                 for message in damaged:
                     progress.note(message)
                 journal = Journal(walk, opened.store, tracker, progress)
@@ -186,9 +171,36 @@ def check_data(specs: Sequence[DataSpec], data: Path | None) -> None:
     """Reads everything that a study can touch, so that a bad file ends it before the first training."""
     for spec in specs:
         try:
-            load_examples(spec, data, labelled=load_task(spec.task).kind != "mlm")
+            load_examples(spec, data, labelled=TASKS.load(spec.task).kind != "mlm")
         except ValueError as error:
             raise StudyError(str(error)) from None
+
+
+def _counts(walk: Walk) -> Counts:
+    programs = walk.programs
+    shared = _shared_stages(programs)
+    num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
+    without_sharing = sum(sum(spec.kind == "train" for spec in program.shared_stages()) for program in programs)
+    target_trainings = sum(program.num_trainings() for program in programs)
+    stages = _num_stages(programs)
+    cached = sum(outcome.was_cached for outcome in walk.drain())
+    return Counts(
+        stages=stages,
+        searches=sum(program.num_trainings() > 0 for program in programs),
+        trainings=num_shared_trainings + target_trainings,
+        trainings_without_sharing=without_sharing + target_trainings,
+        cached=cached,
+        to_run=0 if walk.is_finished else stages - cached,
+    )
+
+
+def _shared_stages(programs: Sequence[PairProgram]) -> dict[str, Spec]:
+    return {spec.key: spec for program in programs for spec in program.shared_stages()}
+
+
+def _num_stages(programs: Sequence[PairProgram]) -> int:
+    """All stages, if nothing is pruned."""
+    return len(_shared_stages(programs)) + sum(program.num_stages() for program in programs)
 
 
 def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:

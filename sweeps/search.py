@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
-from search_spaces import load_space
+from search_spaces import SPACES
 from sweeps.pruning import Floors, Scores, asha_floors, incumbent_floors
 from sweeps.results import Point
 from sweeps.study import Search, StudyError
@@ -41,7 +41,7 @@ class PairSearch:
 
     def __init__(self, settings: Search, seed: int, name: str) -> None:
         self._settings = settings
-        self._space = load_space(settings.space)
+        self._space = SPACES.load(settings.space)
         self._seed = seed
         self._name = name
         self._study = optuna.create_study(direction="maximize", sampler=self._sampler())
@@ -100,7 +100,7 @@ def num_points(settings: Search) -> int:
     if settings.sampler != "grid":
         return settings.trials
     size = 1
-    for choices in grid(settings.space, load_space(settings.space)).values():
+    for choices in grid(settings.space, SPACES.load(settings.space)).values():
         size *= len(choices)
     return min(settings.trials, size)
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from search_spaces import load_space, space_names
+from search_spaces import SPACES
 from sweeps.results import BASELINE
 from sweeps.yaml_reader import read_yaml
+from trainables.catalogue import did_you_mean
 from trainables.data import parse_split
-from trainables.family import family_names
+from trainables.family import FAMILIES
 from trainables.specs import Precision, Record, RetrievalProtocol
-from trainables.task import did_you_mean, load_task, task_names
+from trainables.task import TASKS
 
 NO_DEV = "none"
 """Leaves a task of a mixture out of selection."""
@@ -132,8 +133,7 @@ class Model(Record):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Model":
-        if self.family not in family_names():
-            raise ValueError(f"unknown family {self.family!r}{did_you_mean(self.family, family_names())}")
+        FAMILIES.check(self.family)
         if sum(origin is not None for origin in (self.hub, self.folder, self.random)) != 1:
             raise ValueError("give exactly one of hub, folder and random")
         return self
@@ -174,9 +174,7 @@ class Search(Record):
 
     @model_validator(mode="after")
     def _space_exists(self) -> "Search":
-        if self.space not in space_names():
-            raise ValueError(f"unknown search space {self.space!r}{did_you_mean(self.space, space_names())}")
-        for field in load_space(self.space):
+        for field in SPACES.load(self.space):
             if field not in Training.model_fields:
                 raise ValueError(
                     f"space {self.space!r} varies {field!r}, which no training has{did_you_mean(field, list(Training.model_fields))}"
@@ -250,8 +248,8 @@ def _filled(name: str, mixture: Mixture) -> Mixture:
 
 
 def _check_references(place: str, task: str, references: tuple[str | None, ...]) -> None:
-    if task not in task_names():
-        raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, task_names())}")
+    if task not in TASKS.names:
+        raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, TASKS.names)}")
     for reference in references:
         if reference not in (None, NO_DEV):
             try:
@@ -261,7 +259,7 @@ def _check_references(place: str, task: str, references: tuple[str | None, ...])
 
 
 def _check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
-    known = load_task(task).languages
+    known = TASKS.load(task).languages
     for language in languages:
         if language not in known:
             raise ValueError(f"{place}: {task} has no language {language!r}{did_you_mean(language, known)}")
@@ -270,8 +268,8 @@ def _check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
 def parse_reference(reference: str, default_task: str) -> tuple[str, str]:
     """`task/split[slice]` as (task, split with its slice); the task may be left out."""
     task, slash, split = reference.rpartition("/")
-    if slash and task not in task_names():
-        raise ValueError(f"unknown task {task!r} in {reference!r}{did_you_mean(task, task_names())}")
+    if slash and task not in TASKS.names:
+        raise ValueError(f"unknown task {task!r} in {reference!r}{did_you_mean(task, TASKS.names)}")
     parse_split(split)
     return task or default_task, split
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast, get_args
 
 from trainables.examples import Choice, Dropped, Entries, Example, Line, Passage, Question, Sentence, Text
 from trainables.specs import DataSpec
-from trainables.task import FileSource, HubSource, Kind, Split, Task, load_task
+from trainables.task import TASKS, FileSource, HubSource, Kind, Split, Task
 
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _SPLIT = re.compile(r"(train|dev|test)(?:\[(\d+%?)?:(\d+%?)?\])?")
@@ -39,7 +39,7 @@ def load_examples(data: DataSpec, folder: str | Path | None, *, labelled: bool =
     Any entry that does not fit its task is a ValueError that names it. `labelled=False` is for text alone: it accepts the
     unlabelled splits that are otherwise refused.
     """
-    return read_examples(load_task(data.task), data, folder, labelled=labelled)
+    return read_examples(TASKS.load(data.task), data, folder, labelled=labelled)
 
 
 def read_examples(task: Task, data: DataSpec, folder: str | Path | None, *, labelled: bool = True) -> Examples:
@@ -66,12 +66,12 @@ def read_examples(task: Task, data: DataSpec, folder: str | Path | None, *, labe
 
 def data_source(task_name: str, split: str, language: str, folder: str | Path | None) -> str:
     """`DataSpec.source` of a split: `generated`, `hub:<path>@<revision>`, or `files:<16 hex of the hash of its files' bytes>`."""
-    return find_origin(task_name, load_task(task_name), parse_split(split).split, language, folder).source
+    return find_origin(task_name, TASKS.load(task_name), parse_split(split).split, language, folder).source
 
 
 def available_languages(task_name: str, split: str, folder: str | Path | None) -> tuple[str, ...]:
     """The task's languages that have this split: those whose files exist below `folder`, or all of them elsewhere."""
-    return languages_with(load_task(task_name), parse_split(split).split, folder)
+    return languages_with(TASKS.load(task_name), parse_split(split).split, folder)
 
 
 def languages_with(task: Task, split: Split, folder: str | Path | None) -> tuple[str, ...]:

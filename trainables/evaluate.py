@@ -27,7 +27,7 @@ from trainables.prepare import prepare
 from trainables.retrieval import nearest
 from trainables.span_qa import decode_answers
 from trainables.specs import DataSpec, EvaluateSpec
-from trainables.task import Task, load_task
+from trainables.task import TASKS, Task
 
 Prediction = str | int | list[str] | list[int]
 """classification: label. tagging: a tag a word. span_qa: answer. multiple_choice: index of an option.
@@ -153,7 +153,7 @@ def measure(data: DataSpec, scored: Scored) -> tuple[Measurement, ...]:
             value=float(value_of(name, scored.columns, sums)),
             n=len(scored.ids),
         )
-        for name in load_task(data.task).metrics
+        for name in TASKS.load(data.task).metrics
     )
 
 
@@ -186,7 +186,7 @@ def evaluate_dev(model: Model, dev_sets: Sequence[DevSet]) -> tuple[float | None
 
 def _score_with_head(model: Model, head: str, data: DataSpec, examples: Sequence[Example], features: Features) -> Scored:
     outputs = predict(model, features, head)
-    return score(load_task(data.task), model.shapes[head].labels, data.language, examples, features, outputs)
+    return score(TASKS.load(data.task), model.shapes[head].labels, data.language, examples, features, outputs)
 
 
 class Evaluation(NamedTuple):
@@ -215,7 +215,7 @@ def run_evaluation(
         features, examples = prepared.features, load_examples(data, folder).examples
         if spec.retrieval is not None:
             vectors_SD = embed(model, features, spec.retrieval.layer, spec.retrieval.pooling)
-            scored = score(load_task(data.task), (), data.language, examples, features, vectors_SD)
+            scored = score(TASKS.load(data.task), (), data.language, examples, features, vectors_SD)
         else:
             assert spec.head is not None, "an evaluation without a head needs a retrieval protocol"
             scored = _score_with_head(model, spec.head, data, examples, features)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib
 import math
-import pkgutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.task import did_you_mean
+from trainables.catalogue import Catalogue
 
 if TYPE_CHECKING:  # planning asks for names and must not pay for torch
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -41,18 +37,5 @@ def initializer_range(hidden_size: int) -> float:
     return 0.02 * math.sqrt(768 / hidden_size)
 
 
-@functools.cache
-def family_names() -> tuple[str, ...]:
-    """The names of all families: the file names under `trainables/models`."""
-    folder = Path(__file__).parent / "models"
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
-
-
-@functools.cache
-def load_family(name: str) -> Family:
-    """The family called `name`; a ValueError suggests the nearest name if there is none."""
-    if name not in family_names():
-        raise ValueError(f"unknown model family {name!r}{did_you_mean(name, family_names())}")
-    family = importlib.import_module(f"trainables.models.{name}").FAMILY
-    assert isinstance(family, Family), f"trainables/models/{name}.py must define FAMILY"
-    return family
+FAMILIES = Catalogue("trainables.models", "FAMILY", Family, "model family")
+"""All families: the files under `trainables/models`."""

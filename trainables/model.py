@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from trainables.family import load_family
+from trainables.family import FAMILIES
 from trainables.heads import Encoded, Head, HeadShape, make_head
 from trainables.packing import ATTENTION, Packed
 
@@ -30,7 +30,7 @@ class Model(nn.Module):
 
     def __init__(self, family: str, encoder: PreTrainedModel, heads: dict[HeadShape, nn.Module], precision: "Precision") -> None:
         super().__init__()
-        self.family = load_family(family)
+        self.family = FAMILIES.load(family)
         self.encoder = encoder
         self.shapes = {shape.task: shape for shape in heads}
         self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})

@@ -20,7 +20,7 @@ from trainables.keys import content_key
 from trainables.sequences import Ids, SequenceBuilder, batches, fit, template_of, tokenize
 from trainables.span_qa import span_features
 from trainables.specs import DataSpec
-from trainables.task import Task, load_task
+from trainables.task import TASKS, Task
 
 PREPARE_VERSION = 1
 """Raised when the same examples become other features."""
@@ -35,14 +35,14 @@ def prepare(
     data: DataSpec, folder: str | Path | None, tokenizer: PreTrainedTokenizerBase, max_length: int, purpose: Purpose, cache: str | Path
 ) -> Prepared:
     """The features of `data` with at most `max_length` tokens a sequence, mapped from `<cache>/features`; made if missing."""
-    purpose = purpose if load_task(data.task).kind == "mlm" else "train"
+    purpose = purpose if TASKS.load(data.task).kind == "mlm" else "train"
     identity = {"data": data.model_dump(mode="json"), "tokenizer": tokenizer_hash(tokenizer), "max_length": max_length, "purpose": purpose}
     versions = {"prepare": PREPARE_VERSION, "tokenizers": version("tokenizers"), "transformers": version("transformers")}
     key = content_key("features", identity | versions)
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
         loaded = load_examples(data, folder)
-        made = make_features(load_task(data.task), loaded.examples, tokenizer, max_length, purpose)
+        made = make_features(TASKS.load(data.task), loaded.examples, tokenizer, max_length, purpose)
         write_prepared(path, made._replace(dropped=loaded.dropped | made.dropped))
     return read_prepared(path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoModel
 
-from trainables.family import load_family
+from trainables.family import FAMILIES
 from trainables.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def save_random_encoder(spec: InitSpec, texts: Iterable[str], folder: Path) -> None:
     """Train the tokenizer on `texts`, draw the weights from the seed, and save both as transformers does."""
-    family = load_family(spec.family)
+    family = FAMILIES.load(spec.family)
     tokenizer = family.train_tokenizer(texts, spec.vocabulary_size, spec.max_positions)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("encoder", spec.seed))

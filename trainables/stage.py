@@ -24,7 +24,7 @@ from trainables.prepare import prepare
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
 from trainables.store import Store
-from trainables.task import MLM_HEAD, head_name, load_task
+from trainables.task import MLM_HEAD, TASKS, head_name
 from trainables.train import Point, TaskData, train
 
 Report = Callable[[CurvePoint], None]
@@ -91,7 +91,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         for entry in spec.mixture
         if entry.dev is not None
     ]
-    tasks = {head_name(entry.train.task): load_task(entry.train.task) for entry in spec.mixture}
+    tasks = {head_name(entry.train.task): TASKS.load(entry.train.task) for entry in spec.mixture}
     shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
     model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
     inherit_head(model, source.folder_or_hub, MLM_HEAD)

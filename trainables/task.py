@@ -1,14 +1,11 @@
 """What a task is: its kind, labels, languages and metrics, and where its examples come from."""
 
 import dataclasses
-import difflib
-import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from trainables.catalogue import Catalogue
 from trainables.examples import Dropped, Entries, Example
 
 Kind = Literal["classification", "tagging", "span_qa", "multiple_choice", "retrieval", "mlm"]
@@ -79,29 +76,10 @@ class Task:
         return split in self.generated_splits if self.generate is not None else any(split in splits for splits in known)
 
 
-@functools.cache
-def task_names() -> tuple[str, ...]:
-    """The names of all tasks: the file names under `trainables/tasks`."""
-    folder = Path(__file__).parent / "tasks"
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
-
-
-@functools.cache
-def load_task(name: str) -> Task:
-    """The task called `name`; a ValueError suggests the nearest name if there is none."""
-    if name not in task_names():
-        raise ValueError(f"unknown task {name!r}{did_you_mean(name, task_names())}")
-    task = importlib.import_module(f"trainables.tasks.{name}").TASK
-    assert isinstance(task, Task), f"trainables/tasks/{name}.py must define TASK"
-    return task
+TASKS = Catalogue("trainables.tasks", "TASK", Task, "task")
+"""All tasks: the files under `trainables/tasks`."""
 
 
 def head_name(task: str) -> str:
     """The head that a task trains: its own, but one for all tasks of masked-language modelling, which predict the same thing."""
-    return MLM_HEAD if load_task(task).kind == "mlm" else task
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The end of an error message about an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    return MLM_HEAD if TASKS.load(task).kind == "mlm" else task

@@ -11,7 +11,7 @@ from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
 from sweeps.results import BASELINE, PairId, StudyResult
 from trainables.store import Store
-from trainables.task import load_task, task_names
+from trainables.task import TASKS
 
 SIGNIFICANT = 0.05
 """Holm-adjusted p-values below this are marked."""
@@ -188,9 +188,9 @@ def _in_order(by_language: Mapping[str, Resampled], source_language: str) -> lis
 
 def _chance(arm: Arm) -> float | None:
     """One in the number of labels or options, for accuracies over a fixed set of them; of tasks whose file still exists."""
-    if arm.metric != "accuracy" or arm.pair.target not in task_names():
+    if arm.metric != "accuracy" or arm.pair.target not in TASKS.names:
         return None
-    task = load_task(arm.pair.target)
+    task = TASKS.load(arm.pair.target)
     num_choices = {"classification": len(task.labels), "multiple_choice": task.num_options}.get(task.kind)
     return 1 / num_choices if num_choices else None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces import load_space, space_names
+from search_spaces import SPACES
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training, load_study, parse_reference
 from sweeps.yaml_reader import read_yaml
 
@@ -33,9 +33,9 @@ def test_every_shipped_study_is_valid_and_named_after_its_file(path):
     assert load_study(path).name == path.stem
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", SPACES.names)
 def test_every_search_space_varies_fields_of_a_training(name):
-    assert set(load_space(name)) <= set(Training.model_fields)
+    assert set(SPACES.load(name)) <= set(Training.model_fields)
 
 
 def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
@@ -51,7 +51,7 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
         ("  xnli:", "  xnly:", "study.yaml: targets.xnly: unknown task 'xnly'; did you mean 'xnli'?"),
         ("[mnli]", "[mnlii]", "study.yaml: intermediates.mnlii.tasks.mnlii: unknown task 'mnlii'; did you mean 'mnli'?"),
         ("[mnli]", "[none]", "study.yaml: intermediates: 'none' is the baseline, which is always there; leave it out"),
-        ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown family 'xlmr'; known: bert, xlm_roberta"),
+        ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown model family 'xlmr'; known: bert, xlm_roberta"),
         ("  xnli:", "  xnli: {languages: [en, xx]}", "study.yaml: targets.xnli.languages: xnli has no language 'xx'; known: ar, bg,"),
         ("  xnli:", "  xnli: {test: dve}", "study.yaml: targets.xnli: split 'dve'"),
         ("1e-5", "-1e-5", "study.yaml: target_training.learning_rate: input should be greater than 0, got -1e-05"),

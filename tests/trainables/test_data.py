@@ -13,7 +13,7 @@ from tests.trainables.toy_data import REAL_DATA, lines_task, toy_data, toy_examp
 from trainables.data import available_languages, data_source, find_origin, languages_with, load_examples, parse_split, read_examples
 from trainables.examples import Answer, Choice, Dropped, Line, Passage, Question, Sentence, Text
 from trainables.specs import DataSpec
-from trainables.task import HubSource, Split, Task, load_task, task_names
+from trainables.task import TASKS, HubSource, Split, Task
 
 
 def texts(num: int) -> list[Text]:
@@ -239,10 +239,10 @@ def test_planning_reaches_no_heavy_library() -> None:
 
 @pytest.mark.realdata
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"{REAL_DATA} is not there")
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", TASKS.names)
 def test_published_files_pass_every_check(name: str) -> None:
     """One language of each split that is there; unlabelled ones are refused for exactly that."""
-    task = load_task(name)
+    task = TASKS.load(name)
     splits: tuple[Split, ...] = ("train", "dev", "test")
     for split in filter(task.has_split, splits):
         for language in available_languages(name, split, REAL_DATA)[:1]:

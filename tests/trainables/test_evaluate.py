@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizer
 
-from tests.trainables.toy_data import FAMILIES, LABELS, MAX_LENGTHS, REAL_DATA, TAGS, TEXTS, toy_examples, toy_task, toy_tokenizer
+from tests.trainables.toy_data import LABELS, MAX_LENGTHS, REAL_DATA, TAGS, TEXTS, toy_examples, toy_task, toy_tokenizer
 from tests.trainables.toy_training import toy_init
 from trainables.data import data_source, load_examples
 from trainables.evaluate import Scored, evaluate_dev, load_dev_set, run_evaluation, score
 from trainables.examples import Answer, Passage, Question
+from trainables.family import FAMILIES
 from trainables.features import Features
 from trainables.heads import HeadShape
 from trainables.metrics import value_of
@@ -25,7 +26,7 @@ from trainables.prepare import make_features
 from trainables.random_encoder import save_random_encoder
 from trainables.span_qa import decode_answers, span_features
 from trainables.specs import DataSpec, EvaluateSpec, RetrievalProtocol, StageEncoder
-from trainables.task import Kind, Task, load_task
+from trainables.task import TASKS, Kind, Task
 
 KINDS = get_args(Kind)
 
@@ -56,7 +57,7 @@ def values(task: Task, scored: Scored) -> dict[str, float]:
     return {name: float(value_of(name, scored.columns, scored.counts_NK.sum(axis=0))) for name in task.metrics}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 @pytest.mark.parametrize("kind", KINDS)
 def test_perfect_outputs_score_one(kind: Kind, family: str) -> None:
     task, examples = toy_task(kind), toy_examples(kind)
@@ -189,7 +190,7 @@ def test_a_gold_span_of_words_decodes_to_itself(data: st.DataObject) -> None:
         + data.draw(st.sampled_from([0, len(spaces[first] + words[first + 1])] if first + 1 < len(words) else [0]))
     )
     questions = [Question("x", "Rome?", context, (Answer(context[start:end], start),))]
-    for family in FAMILIES:
+    for family in FAMILIES.names:
         features = make_features(toy_task("span_qa"), questions, toy_tokenizer(family), 150, "score").features
         assert decode_answers(perfect_outputs(features, questions, 0), features, questions, False) == [context[start:end]]
 
@@ -200,7 +201,7 @@ def test_a_gold_span_of_words_decodes_to_itself(data: st.DataObject) -> None:
 def test_gold_spans_of_xquad_decode_to_the_exact_answers(language: str) -> None:
     """With mBERT's pieces; but for the answers of more than 30 tokens and, at most three a language, those that end within a word."""
     tokenizer = BertTokenizer.from_pretrained(REAL_DATA / "mbert_vocab", do_lower_case=False)
-    task = load_task("xquad")
+    task = TASKS.load("xquad")
     source = data_source("xquad", "test", language, REAL_DATA)
     data = DataSpec(task="xquad", task_version=task.version, split="test", language=language, num_examples=None, source=source)
     questions = [example for example in load_examples(data, REAL_DATA).examples if isinstance(example, Question)]
@@ -226,7 +227,7 @@ def write_files(folder: Path) -> None:
 
 def data_of(task: str, split: str, language: str, folder: Path) -> DataSpec:
     source = data_source(task, split, language, folder)
-    return DataSpec(task=task, task_version=load_task(task).version, split=split, language=language, num_examples=None, source=source)
+    return DataSpec(task=task, task_version=TASKS.load(task).version, split=split, language=language, num_examples=None, source=source)
 
 
 def evaluate_spec(task: str, data: tuple[DataSpec, ...], head: str | None, retrieval: RetrievalProtocol | None) -> EvaluateSpec:
@@ -247,7 +248,7 @@ def evaluate_spec(task: str, data: tuple[DataSpec, ...], head: str | None, retri
 
 def toy_nli_model(folder: Path) -> Model:
     save_random_encoder(toy_init("bert", vocabulary_size=400), TEXTS, folder)
-    return with_fresh_heads("bert", load_encoder(folder), [HeadShape("mnli", "classification", load_task("mnli").labels)], 5, "float32")
+    return with_fresh_heads("bert", load_encoder(folder), [HeadShape("mnli", "classification", TASKS.load("mnli").labels)], 5, "float32")
 
 
 def test_an_evaluation_scores_every_language_with_the_head_of_the_trained_task(tmp_path: Path) -> None:
@@ -260,7 +261,7 @@ def test_an_evaluation_scores_every_language_with_the_head_of_the_trained_task(t
     rows = pq.read_table(tmp_path / "examples.parquet").to_pylist()
     assert [(row["language"], row["example_id"]) for row in rows] == [("en", "0"), ("en", "1"), ("en", "2"), ("sw", "0"), ("sw", "1")]
     assert list(rows[0]) == ["language", "example_id", "prediction", "correct", "total"]
-    assert {json.loads(row["prediction"]) for row in rows} <= set(load_task("xnli").labels)
+    assert {json.loads(row["prediction"]) for row in rows} <= set(TASKS.load("xnli").labels)
     assert [(each.task, each.language, each.split, each.metric, each.n) for each in result.measurements] == [
         ("xnli", "en", "dev", "accuracy", 3),
         ("xnli", "sw", "dev", "accuracy", 2),

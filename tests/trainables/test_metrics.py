@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trainables.examples import Answer
 from trainables.metrics import METRICS, Span, answer_scores, columns_of, mlqa_tokens, span_counts, spans, squad_tokens, value_of
-from trainables.task import load_task, task_names
+from trainables.task import TASKS
 
 TAG = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "NOUN", "SCONJ", "CCONJ", "X", "E-PER", "S-LOC"])
 
@@ -117,7 +117,7 @@ def test_mlqa_s_rules_end_at_its_languages() -> None:
         mlqa_tokens("x", "sw")
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", TASKS.names)
 def test_every_task_names_known_metrics(name: str) -> None:
-    assert load_task(name).metrics
-    assert set(load_task(name).metrics) <= set(METRICS)
+    assert TASKS.load(name).metrics
+    assert set(TASKS.load(name).metrics) <= set(METRICS)

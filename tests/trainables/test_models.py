@@ -8,12 +8,12 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_init, toy_model
-from trainables.family import family_names, load_family
+from trainables.family import FAMILIES
 from trainables.inference import embed
 from trainables.model import load_encoder, load_model, save_model
 from trainables.packing import pack
 
-pytestmark = pytest.mark.parametrize("family", family_names())
+pytestmark = pytest.mark.parametrize("family", FAMILIES.names)
 
 
 def padded_states(folder: Path, features, family: str) -> list[tuple[torch.Tensor, ...]]:
@@ -29,7 +29,7 @@ def padded_states(folder: Path, features, family: str) -> list[tuple[torch.Tenso
     for row, (start, length) in enumerate(zip(features.offsets, lengths, strict=False)):
         ids[row, :length] = torch.from_numpy(features.token_ids[start : start + length])
         mask[row, :length] = 1
-        segments[row, features.second_segment[row] : length] = int(load_family(family).has_segments)
+        segments[row, features.second_segment[row] : length] = int(FAMILIES.load(family).has_segments)
     with torch.inference_mode():
         states = encoder(input_ids=ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True).hidden_states
     return [tuple(state[row, :length] for state in states) for row, length in enumerate(lengths)]
@@ -84,7 +84,7 @@ def test_tokenizer_frames_texts_and_pairs(family: str, tmp_path: Path) -> None:
     begin, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     single, pair = tokenizer("bar dest")["input_ids"], tokenizer("bar", "dest")["input_ids"]
     assert (single[0], single[-1]) == (begin, end)
-    assert pair.count(end) == (2 if load_family(family).has_segments else 3)
+    assert pair.count(end) == (2 if FAMILIES.load(family).has_segments else 3)
     assert tokenizer.unk_token_id not in single
     assert tokenizer.decode(single, skip_special_tokens=True) == "bar dest"
     assert None not in (tokenizer.pad_token_id, tokenizer.mask_token_id)

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
-from trainables.family import load_family
+from trainables.family import FAMILIES
 from trainables.pocket import text, world
 from trainables.pocket.truth import is_helpful, needs
-from trainables.task import Split, load_task, task_names
+from trainables.task import TASKS, Split
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pocket_examples.json"
-POCKET_TASKS = tuple(name for name in task_names() if name.startswith("pocket_"))
-LABELLED_TASKS = tuple(name for name in POCKET_TASKS if load_task(name).kind not in ("mlm", "retrieval"))
+POCKET_TASKS = tuple(name for name in TASKS.names if name.startswith("pocket_"))
+LABELLED_TASKS = tuple(name for name in POCKET_TASKS if TASKS.load(name).kind not in ("mlm", "retrieval"))
 INTERMEDIATES = ("pocket_flavour_tags", "pocket_rank_class", "pocket_colour_class", "pocket_switched_text")
 TARGETS = ("pocket_flavour_qa", "pocket_rank_choice", "pocket_flavour_class", "pocket_retrieval")
 
 
 def generated(name: str, split: Split, language: str) -> list[Example]:
-    generate = load_task(name).generate
+    generate = TASKS.load(name).generate
     assert generate is not None
     entries = list(generate(split, language))
     assert all(isinstance(entry, Example) for entry in entries)
@@ -68,7 +68,7 @@ def test_no_example_is_in_two_splits_or_twice_in_one(name: str) -> None:
     assert len(set(meanings)) == len(meanings)
 
 
-@pytest.mark.parametrize("name", [name for name in LABELLED_TASKS if load_task(name).kind in ("classification", "multiple_choice")])
+@pytest.mark.parametrize("name", [name for name in LABELLED_TASKS if TASKS.load(name).kind in ("classification", "multiple_choice")])
 def test_labels_are_balanced(name: str) -> None:
     counts = Counter(label(example) for example in generated(name, "test", world.SOURCE))
     assert len(counts) == 3
@@ -144,7 +144,7 @@ def test_no_attribute_shows_in_the_text() -> None:
 
 def test_a_trained_tokenizer_keeps_every_noun_whole() -> None:
     lines = [line for language in world.LANGUAGES for line in text.monolingual(language, "train", 4000)]
-    tokenizer = load_family("xlm_roberta").train_tokenizer(lines, 1200, 64)
+    tokenizer = FAMILIES.load("xlm_roberta").train_tokenizer(lines, 1200, 64)
     nouns = {form for language in world.LANGUAGES for form in world.lexicon(language).nouns.values()}
     assert {noun for noun in nouns if len(tokenizer.tokenize(noun)) > 1} == set()
 
@@ -157,7 +157,7 @@ def test_the_truth_follows_from_what_tasks_need() -> None:
         ("pocket_rank_class", "pocket_rank_choice"),
         ("pocket_switched_text", "pocket_retrieval"),
     }
-    assert {load_task(name).kind for name in (*INTERMEDIATES, *TARGETS)} >= {
+    assert {TASKS.load(name).kind for name in (*INTERMEDIATES, *TARGETS)} >= {
         "classification",
         "tagging",
         "span_qa",
@@ -178,7 +178,7 @@ def test_an_unknown_language_is_refused() -> None:
 
 def _content(name: str) -> str:
     """A hash over every example of a task."""
-    task = load_task(name)
+    task = TASKS.load(name)
     assert task.generate is not None
     digest = hashlib.sha256(f"version {task.version}".encode())
     for split in ("train", "dev", "test"):

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainables.toy_data import FAMILIES, MAX_LENGTHS, TEXTS, toy_examples, toy_task, toy_tokenizer
+from tests.trainables.toy_data import MAX_LENGTHS, TEXTS, toy_examples, toy_task, toy_tokenizer
 from trainables.data import data_source
 from trainables.examples import Choice, Example, Line, Question, Sentence, Text
+from trainables.family import FAMILIES
 from trainables.feature_file import Prepared, read_prepared, write_prepared
 from trainables.features import IGNORED, Features
 from trainables.prepare import Purpose, make_features, prepare, tokenizer_hash
 from trainables.sequences import fit, template_of
 from trainables.specs import DataSpec
-from trainables.task import Kind, load_task
+from trainables.task import TASKS, Kind
 
 KINDS = get_args(Kind)
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -46,7 +47,7 @@ def assert_equal(one: Features, other: Features) -> None:
         assert getattr(mine, "dtype", None) == getattr(theirs, "dtype", None), name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_keep_their_promises(kind: Kind, family: str) -> None:
     features = prepared(kind, family).features
@@ -67,7 +68,7 @@ def test_features_keep_their_promises(kind: Kind, family: str) -> None:
     assert features.char_spans.shape == (num_tokens if kind == "span_qa" else 0, 2)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 def test_sequences_are_those_of_the_tokenizer(family: str) -> None:
     tokenizer = toy_tokenizer(family)
     examples = [Text("a", TEXTS[0], None, "no"), Text("b", TEXTS[1], TEXTS[2], "yes")]
@@ -78,7 +79,7 @@ def test_sequences_are_those_of_the_tokenizer(family: str) -> None:
     assert features.targets.tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 def test_pairs_are_cut_longest_first_and_counted(family: str) -> None:
     tokenizer = toy_tokenizer(family)
     examples = [
@@ -109,7 +110,7 @@ def test_fit_fills_the_room(first: int, second: int, room: int) -> None:
     assert abs(kept[0] - kept[1]) <= 1 or kept[0] == first or kept[1] == second
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 @pytest.mark.parametrize("max_length", [8, 40, 512])
 def test_no_word_of_a_sentence_is_lost(family: str, max_length: int) -> None:
     features, dropped = prepared("tagging", family, max_length)
@@ -126,7 +127,7 @@ def test_no_word_of_a_sentence_is_lost(family: str, max_length: int) -> None:
     assert not any(reason != "word cut" for reason in dropped)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 def test_windows_cover_the_context(family: str) -> None:
     features = prepared("span_qa", family).features
     for index, question in enumerate(toy_examples("span_qa")):
@@ -169,7 +170,7 @@ def test_a_question_has_one_sequence_an_option() -> None:
     assert np.bincount(features.example).tolist() == [len(each.options) for each in examples]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES.names)
 @pytest.mark.parametrize("max_length", [9, 40, 512])
 def test_no_token_of_a_line_is_lost(family: str, max_length: int) -> None:
     features = prepared("mlm", family, max_length, purpose="train").features
@@ -235,7 +236,7 @@ def test_features_are_made_once(tmp_path: Path) -> None:
     path = tmp_path / "panx" / "dev-en.tsv"
     path.write_text("Rome\tB-LOC\nis\tO\n\nOslo\tB-LOC\n\n")
     source = data_source("panx", "dev", "en", tmp_path)
-    data = DataSpec(task="panx", task_version=load_task("panx").version, split="dev", language="en", num_examples=None, source=source)
+    data = DataSpec(task="panx", task_version=TASKS.load("panx").version, split="dev", language="en", num_examples=None, source=source)
     tokenizer = toy_tokenizer("bert")
     made = prepare(data, tmp_path, tokenizer, 40, "train", tmp_path / "cache")
     path.unlink()
@@ -261,7 +262,7 @@ def test_the_tokenizer_s_hash_is_of_its_content() -> None:
 
 
 def test_templates() -> None:
-    bert, xlm_roberta = (toy_tokenizer(family) for family in FAMILIES)
+    bert, xlm_roberta = (toy_tokenizer(family) for family in FAMILIES.names)
     first, last = bert.cls_token_id, bert.sep_token_id
     assert template_of(bert) == ([first], [last], [first], [last], [last])
     first, last = xlm_roberta.bos_token_id, xlm_roberta.eos_token_id

@@ -17,7 +17,7 @@ from trainables.data import available_languages, data_source, find_origin, load_
 from trainables.examples import Answer, Choice, Dropped, Example, Line, Passage, Question, Sentence, Text
 from trainables.metrics import METRICS
 from trainables.specs import DataSpec
-from trainables.task import Kind, Split, load_task, task_names
+from trainables.task import TASKS, Kind, Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 ROOT = Path(__file__).parents[2]
@@ -28,9 +28,9 @@ GOLDEN = ROOT / "tests" / "golden" / "task_statistics.json"
 # The contract: one test a task file, from the moment the file exists.
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", TASKS.names)
 def test_task_file_keeps_the_contract(name: str) -> None:
-    task = load_task(name)
+    task = TASKS.load(name)
     document = sys.modules[f"trainables.tasks.{name}"].__doc__ or ""
     assert re.search(r"licence|CC0|CC BY|Apache|BSD|MIT|public domain|free for any purpose", document), "the docstring names no licence"
     assert task.version >= 1
@@ -44,16 +44,16 @@ def test_task_file_keeps_the_contract(name: str) -> None:
     assert set(task.metrics) <= set(METRICS)
     assert task.hub or task.files or task.generate, "the examples come from nowhere"
     if task.train_on is not None:
-        teacher = load_task(task.train_on)
+        teacher = TASKS.load(task.train_on)
         assert teacher.has_split("train")
         assert (teacher.kind, teacher.labels) == (task.kind, task.labels), "both tasks share a head"
     elif task.has_split("train") and task.kind not in ("mlm", "retrieval"):
         assert task.source_language in task.languages
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if load_task(name).hub])
+@pytest.mark.parametrize("name", [name for name in TASKS.names if TASKS.load(name).hub])
 def test_hub_source_is_pinned(name: str) -> None:
-    task = load_task(name)
+    task = TASKS.load(name)
     assert task.hub is not None
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", task.hub.path)
     assert re.fullmatch(r"[0-9a-f]{40}|main", task.hub.revision)
@@ -62,9 +62,9 @@ def test_hub_source_is_pinned(name: str) -> None:
     assert len(task.languages) == 1 or "{language}" in (task.hub.config or "")
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if load_task(name).files])
+@pytest.mark.parametrize("name", [name for name in TASKS.names if TASKS.load(name).files])
 def test_file_layouts_are_relative_and_distinct(name: str) -> None:
-    task = load_task(name)
+    task = TASKS.load(name)
     patterns = [pattern for layout in task.files for paths in layout.paths.values() for pattern in paths]
     assert len(set(patterns)) == len(patterns)
     for pattern in patterns:
@@ -73,9 +73,9 @@ def test_file_layouts_are_relative_and_distinct(name: str) -> None:
     assert all(set(layout.codes) <= set(task.languages) for layout in task.files)
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if load_task(name).generate])
+@pytest.mark.parametrize("name", [name for name in TASKS.names if TASKS.load(name).generate])
 def test_generated_examples_pass_the_checks(name: str) -> None:
-    task = load_task(name)
+    task = TASKS.load(name)
     splits = [split for split in SPLITS if split in ("dev", "test") or task.source_language in task.languages]
     for split in splits:
         language = task.source_language if split == "train" else task.languages[-1]
@@ -430,7 +430,7 @@ def test_published_format(case: Case, tmp_path: Path) -> None:
     for path, content in case.files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content.encode())
-    assert list(find_origin(case.task, load_task(case.task), case.split, case.language, tmp_path).entries()) == case.expected
+    assert list(find_origin(case.task, TASKS.load(case.task), case.split, case.language, tmp_path).entries()) == case.expected
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.hub_rows], ids=lambda case: f"{case.task}-{next(iter(case.files))}")
@@ -439,7 +439,7 @@ def test_hub_rows_give_the_same_examples_as_files(case: Case) -> None:
 
 
 def hub_entries(name: str, language: str, rows: list[dict[str, Any]]) -> Iterator[Example | Dropped]:
-    hub = load_task(name).hub
+    hub = TASKS.load(name).hub
     assert hub is not None
     for number, row in enumerate(rows):
         entry = hub.read(row, language, number)
@@ -447,7 +447,7 @@ def hub_entries(name: str, language: str, rows: list[dict[str, Any]]) -> Iterato
 
 
 def test_every_task_that_reads_has_a_case() -> None:
-    assert {case.task for case in CASES} == {name for name in task_names() if load_task(name).files or load_task(name).hub}
+    assert {case.task for case in CASES} == {name for name in TASKS.names if TASKS.load(name).files or TASKS.load(name).hub}
 
 
 def test_an_answer_key_that_is_no_choice_is_refused(tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_an_answer_key_that_is_no_choice_is_refused(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text(jsonl({"answerKey": "F", "id": "1", "question": question}))
     with pytest.raises(ValueError, match=r"dev_rand_split.jsonl:1: expected answerKey to be one of A, found 'F'$"):
-        list(find_origin("commonsenseqa", load_task("commonsenseqa"), "dev", "en", tmp_path).entries())
+        list(find_origin("commonsenseqa", TASKS.load("commonsenseqa"), "dev", "en", tmp_path).entries())
 
 
 def test_the_task_in_the_documentation_works(tmp_path: Path) -> None:
@@ -510,9 +510,9 @@ COUNTS: dict[tuple[str, Split], dict[str, int]] = {
         "te": 131,
     },
     ("udpos", "test"): {"en": 300, "th": 300, "yo": 100},
-    ("xquad", "test"): dict.fromkeys(load_task("xquad").languages, 1190),
+    ("xquad", "test"): dict.fromkeys(TASKS.load("xquad").languages, 1190),
     ("tatoeba", "test"): {
-        **dict.fromkeys(load_task("tatoeba").languages, 1000),
+        **dict.fromkeys(TASKS.load("tatoeba").languages, 1000),
         "jv": 205,
         "ka": 746,
         "kk": 575,
@@ -531,13 +531,13 @@ real_data = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"the published fi
 
 def read_real(name: str, split: Split, language: str) -> list[Example]:
     source = data_source(name, split, language, REAL_DATA)
-    spec = DataSpec(task=name, task_version=load_task(name).version, split=split, language=language, num_examples=None, source=source)
+    spec = DataSpec(task=name, task_version=TASKS.load(name).version, split=split, language=language, num_examples=None, source=source)
     return load_examples(spec, REAL_DATA, labelled=False).examples
 
 
 def real_splits() -> Iterator[tuple[str, Split, str]]:
-    for name in task_names():
-        if load_task(name).files:
+    for name in TASKS.names:
+        if TASKS.load(name).files:
             yield from ((name, split, language) for split in SPLITS for language in available_languages(name, split, REAL_DATA))
 
 
@@ -606,7 +606,7 @@ def test_unlabelled_test_splits_are_refused(name: str, split: Split) -> None:
 
 @pytest.mark.realdata
 @real_data
-@pytest.mark.parametrize("language", load_task("xquad").languages)
+@pytest.mark.parametrize("language", TASKS.load("xquad").languages)
 def test_xquad_as_the_hub_strips_it_is_found_again(language: str) -> None:
     """The hub's script stripped contexts, questions and answers, and kept the starts."""
     rows = []

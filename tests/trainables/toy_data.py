@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from trainables.examples import Answer, Choice, Entries, Example, Line, Passage, Question, Sentence, Text
-from trainables.family import load_family
+from trainables.family import FAMILIES
 from trainables.specs import DataSpec
 from trainables.task import FileSource, Kind, Task
 
@@ -27,12 +27,11 @@ TAGS = ("O", "B-X", "I-X")
 MAX_LENGTHS = {"span_qa": 100}
 """Tokens a sequence where 40 would not do: answers must fit into the overlap of windows."""
 LABELS = ("no", "perhaps", "yes")
-FAMILIES = ("bert", "xlm_roberta")
 
 
 @functools.cache
 def toy_tokenizer(family: str) -> PreTrainedTokenizerBase:
-    return load_family(family).train_tokenizer(TEXTS, 200, 512)
+    return FAMILIES.load(family).train_tokenizer(TEXTS, 200, 512)
 
 
 def toy_examples(kind: Kind) -> list[Example]:

@@ -8,7 +8,7 @@ import numpy as np
 from tests.trainables.toy_training import WORDS, toy_init, toy_spec
 from trainables.data import data_source
 from trainables.specs import DataSpec, EvaluateSpec, Job, MixtureTask, RetrievalProtocol, Spec, StageEncoder
-from trainables.task import load_task
+from trainables.task import TASKS
 
 
 def write_toy_data(folder: Path) -> Path:
@@ -34,7 +34,7 @@ def _write(path: Path, lines: list[str]) -> None:
 def data_spec(folder: Path, task: str, split: str, language: str = "en") -> DataSpec:
     return DataSpec(
         task=task,
-        task_version=load_task(task).version,
+        task_version=TASKS.load(task).version,
         split=split,
         language=language,
         num_examples=None,

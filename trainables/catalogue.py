@@ -1,0 +1,44 @@
+"""What a newcomer adds as one file: a folder of Python files, each of which defines one constant of a known type."""
+
+import difflib
+import functools
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class Catalogue(Generic[Entry]):
+    """The entries of `package`, by file name; each file defines `constant`, of type `entry`; `noun` is what messages call one."""
+
+    def __init__(self, package: str, constant: str, entry: type[Entry], noun: str) -> None:
+        self._package = package
+        self._constant = constant
+        self._entry = entry
+        self._noun = noun
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all entries, sorted."""
+        return tuple(sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)))
+
+    def check(self, name: str) -> None:
+        """A ValueError suggests the nearest name if there is no entry called `name`."""
+        if name not in self.names:
+            raise ValueError(f"unknown {self._noun} {name!r}{did_you_mean(name, self.names)}")
+
+    def load(self, name: str) -> Entry:
+        """The entry called `name`; raises as `check` does."""
+        self.check(name)
+        found = getattr(importlib.import_module(f"{self._package}.{name}"), self._constant, None)
+        if not isinstance(found, self._entry):
+            raise TypeError(f"{self._package.replace('.', '/')}/{name}.py must define {self._constant}, a {self._entry.__name__}")
+        return found
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
