@@ -54,7 +54,18 @@ class SpecBuilder:
         self._encoders: dict[str, Encoder] = {}
         self._cached_data = functools.cache(self._data_spec)
         self.intermediate = functools.cache(self._intermediate)
-        self._most_tokens = functools.cache(self._longest_input)
+
+    def check(self) -> None:
+        """A StudyError for what can be known to fail before anything is trained: data that is not there, inputs that are too long."""
+        self.all_data()
+        for name, model in self.study.models.items():
+            limit = self._most_tokens(model)
+            for place, training in self._trainings(name, model):
+                length = training.over(DEFAULT_TRAINING).max_length
+                if limit is not None and length is not None and length > limit:
+                    raise StudyError(
+                        f"{place}: max_length is {length}, but models.{name} reads at most {limit} tokens; set max_length: {limit} or less"
+                    )
 
     def initial_encoder(self, name: str) -> Encoder:
         """A model's encoder before any intermediate training: hub, folder or random, then pretrained if the study says so."""
@@ -92,7 +103,6 @@ class SpecBuilder:
         task = TASKS.load(target)
         assert training.max_length is not None, "DEFAULT_TRAINING has a length"
         assert training.precision is not None, "DEFAULT_TRAINING has a precision"
-        self._check_length(model, training.max_length)
         return EvaluateSpec(
             kind="evaluate",
             code_version=EVALUATE_VERSION,
@@ -161,7 +171,6 @@ class SpecBuilder:
         self, model: str, encoder: EncoderRef, mixture: tuple[MixtureTask, ...], sampler: str, training: Training, seed: int
     ) -> TrainSpec:
         settings = training.over(DEFAULT_TRAINING).model_dump()
-        self._check_length(model, settings["max_length"])
         return TrainSpec.model_validate(
             {
                 **settings,
@@ -176,20 +185,22 @@ class SpecBuilder:
             }
         )
 
-    def _check_length(self, model: str, max_length: int) -> None:
-        limit = self._most_tokens(model)
-        if limit is not None and max_length > limit:
-            raise StudyError(
-                f"max_length is {max_length}, but models.{model} reads at most {limit} tokens; set max_length: {limit} or less"
-            )
+    def _trainings(self, name: str, model: Model) -> Iterable[tuple[str, Training]]:
+        """Every training that a model goes through, with its place in the study; a target that is not trained has a length too."""
+        study = self.study
+        if model.pretraining is not None:
+            yield f"models.{name}.pretraining", model.pretraining.training.over(study.intermediate_training)
+        for intermediate, mixture in study.intermediates.items():
+            yield f"intermediates.{intermediate}", mixture.training.over(study.intermediate_training)
+        for target, settings in study.targets.items():
+            yield f"targets.{target}", settings.training.over(study.target_training)
 
-    def _longest_input(self, model: str) -> int | None:
+    def _most_tokens(self, model: Model) -> int | None:
         """The most tokens that an encoder reads; unknown before an encoder from the hub is loaded."""
-        settings = self.study.models[model]
-        if settings.random is not None:
-            return settings.random.max_positions
-        path = self._base / (settings.folder or "") / "tokenizer_config.json"
-        if settings.folder is None or not path.exists():
+        if model.random is not None:
+            return model.random.max_positions
+        path = self._base / (model.folder or "") / "tokenizer_config.json"
+        if model.folder is None or not path.exists():
             return None
         limit = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
         return limit if isinstance(limit, int) else None

@@ -79,8 +79,10 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     study = load_study(path)
     if data is not None and not data.is_dir():
         raise StudyError(f"--data {data}: there is no such folder")
+    builder = SpecBuilder(study, path.resolve().parent, data)
+    builder.check()
     where = Home(home)
-    return Opened(study, SpecBuilder(study, path.resolve().parent, data), where, data, Store(str(where.store), where.cache))
+    return Opened(study, builder, where, data, Store(str(where.store), where.cache))
 
 
 def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:

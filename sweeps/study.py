@@ -175,6 +175,8 @@ class Search(Record):
     @model_validator(mode="after")
     def _space_exists(self) -> "Search":
         for field in SPACES.load(self.space):
+            if field == "max_length":
+                raise ValueError(f"space {self.space!r} varies max_length, but all points of a search must read the same tokens")
             if field not in Training.model_fields:
                 raise ValueError(
                     f"space {self.space!r} varies {field!r}, which no training has{did_you_mean(field, list(Training.model_fields))}"

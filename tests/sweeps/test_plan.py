@@ -20,7 +20,18 @@ targets: [xnli, panx, tatoeba]
 search: {trials: 4, replicates: 3}
 """
 
+RETRIEVAL_ALONE = """
+name: planned
+source_language: qaa
+models:
+  one:
+    family: xlm_roberta
+    random: {hidden_size: 16, num_layers: 1, num_heads: 2, intermediate_size: 32, vocabulary_size: 400, max_positions: 64,
+             tokenizer_text: {pocket_text: {num_examples: 200}}}
+targets: [pocket_retrieval]
+"""
 
+STUDIES = Path(__file__).parents[2] / "sweeps" / "studies"
 POCKET = Path(trainables.pocket.__file__ or "").parent / "encoder"
 
 
@@ -70,12 +81,17 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
     [
         (STUDY.replace("xnli", "xnly"), [], "polystilts: study.yaml: targets.xnly: unknown task 'xnly'; did you mean 'xnli'?"),
         (STUDY, ["--data", "nowhere"], "polystilts: --data nowhere: there is no such folder"),
-        (STUDY, ["--data", "."], "polystilts: mnli train en: no files; tried"),
+        (STUDY, ["--data", "."], "polystilts: mnli dev en: no files; tried"),
         (STUDY.replace("hub: FacebookAI/xlm-roberta-base", "folder: nowhere"), [], "polystilts: models.one.folder:"),
         (
             STUDY.replace("hub: FacebookAI/xlm-roberta-base", f"folder: {POCKET}"),
             [],
-            "polystilts: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
+            "polystilts: intermediates.mnli: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
+        ),
+        (
+            RETRIEVAL_ALONE,
+            [],
+            "polystilts: targets.pocket_retrieval: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
         ),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
@@ -87,6 +103,12 @@ def test_a_wrong_study_is_one_line_and_exit_code_2(tmp_path, text, words, messag
         assert done.stderr.startswith(message)
         assert len(done.stderr.splitlines()) == 1
     assert not list((tmp_path / "runs").rglob("*.json")), "nothing was computed"
+
+
+@pytest.mark.parametrize("name", ["demo", "pocket_encoder"])
+def test_the_shipped_studies_plan(name, tmp_path):
+    done = polystilts("plan", str(STUDIES / f"{name}.yaml"), "--home", str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_wrong_command_line_is_exit_code_2(tmp_path):
