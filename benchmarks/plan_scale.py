@@ -20,7 +20,15 @@ models:
   xlmr: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-large}
 intermediates:
 %s
-targets: [xnli, pawsx, panx, udpos, xquad, squad2, commonsenseqa, tatoeba]
+targets:
+  xnli:
+  pawsx:
+  panx:
+  udpos:
+  xquad:
+  squad2: {test: dev}
+  commonsenseqa: {test: dev}
+  tatoeba:
 search: {trials: 8, replicates: 3}
 """
 NUM_INTERMEDIATES = 53

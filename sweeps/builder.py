@@ -132,7 +132,10 @@ class SpecBuilder:
         for target, settings in self.study.targets.items():
             if TASKS.load(target).kind != "retrieval":
                 found |= dict.fromkeys(_data_of_mixture((self._target_mixture(target, settings),)))
-            found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
+            try:
+                found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
+            except StudyError as error:
+                raise StudyError(f"targets.{target}.test: {error}") from None
         return tuple(found)
 
     def _initial_encoder(self, name: str, model: Model) -> Encoder:

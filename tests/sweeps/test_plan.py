@@ -93,6 +93,7 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
             [],
             "polystilts: targets.pocket_retrieval: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
         ),
+        (STUDY.replace("panx", "squad2"), [], "polystilts: targets.squad2.test: squad2 test en: rajpurkar/squad_v2 has no test split"),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
 )
