@@ -35,7 +35,7 @@ def test_the_planted_truth_is_found(finished):
     gains = {(cell["intermediate"], cell["target"]): cell for cell in cells if cell["intermediate"] != "none"}
     assert len(gains) == 4
     for pair, cell in gains.items():
-        assert (cell["gain_low"] > 0) == is_helpful(*pair), (pair, cell["gain"], cell["gain_low"], cell["gain_high"])
+        assert (cell["gain_low"] > 0) == is_helpful([pair[0]], pair[1]), (pair, cell["gain"], cell["gain_low"], cell["gain_high"])
 
 
 def test_every_language_is_above_chance_zero_shot(finished):

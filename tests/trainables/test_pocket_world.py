@@ -17,7 +17,7 @@ from trainables.task import TASKS, Split
 GOLDEN = Path(__file__).parents[1] / "golden" / "pocket_examples.json"
 POCKET_TASKS = tuple(name for name in TASKS.names if name.startswith("pocket_"))
 LABELLED_TASKS = tuple(name for name in POCKET_TASKS if TASKS.load(name).kind not in ("mlm", "retrieval"))
-INTERMEDIATES = ("pocket_flavour_tags", "pocket_rank_class", "pocket_colour_class", "pocket_switched_text")
+INTERMEDIATES = ("pocket_flavour_tags", "pocket_flavour_all", "pocket_rank_class", "pocket_colour_class", "pocket_switched_text")
 TARGETS = ("pocket_flavour_qa", "pocket_rank_choice", "pocket_flavour_class", "pocket_retrieval")
 
 
@@ -150,10 +150,12 @@ def test_a_trained_tokenizer_keeps_every_noun_whole() -> None:
 
 
 def test_the_truth_follows_from_what_tasks_need() -> None:
-    helpful = {(one, other) for one in INTERMEDIATES for other in TARGETS if is_helpful(one, other)}
+    helpful = {(one, other) for one in INTERMEDIATES for other in TARGETS if is_helpful([one], other)}
     assert helpful == {
         ("pocket_flavour_tags", "pocket_flavour_qa"),
         ("pocket_flavour_tags", "pocket_flavour_class"),
+        ("pocket_flavour_all", "pocket_flavour_qa"),
+        ("pocket_flavour_all", "pocket_flavour_class"),
         ("pocket_rank_class", "pocket_rank_choice"),
         ("pocket_switched_text", "pocket_retrieval"),
     }

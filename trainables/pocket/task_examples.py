@@ -29,7 +29,7 @@ from trainables.pocket.world import (
 from trainables.task import Split
 
 NUM_DEV = 150
-NUM_TEST = 300
+NUM_TEST = 600
 NUM_OPTIONS = 3
 SOUGHT = 0
 """The value that questions and prompts ask for."""

@@ -1,6 +1,7 @@
-"""The planted truth: an intermediate task helps a target if, and only if, both need the same hidden knowledge."""
+"""The planted truth: intermediate training helps a target if, and only if, it teaches some of the hidden knowledge that the target needs."""
 
 import importlib
+from collections.abc import Iterable
 
 
 def needs(task: str) -> frozenset[str]:
@@ -10,5 +11,6 @@ def needs(task: str) -> frozenset[str]:
     return found
 
 
-def is_helpful(intermediate: str, target: str) -> bool:
-    return not needs(intermediate).isdisjoint(needs(target))
+def is_helpful(tasks: Iterable[str], target: str) -> bool:
+    """Whether training on `tasks`, alone or as a mixture, is planted to help `target`."""
+    return any(not needs(task).isdisjoint(needs(target)) for task in tasks)

@@ -17,8 +17,8 @@ NUM_KINDS = 27
 NUM_VALUES = 3
 NOUNS_PER_KIND = 5
 NUM_VERBS = 12
-SCRAMBLED_SHARE = 0.4
-"""Share of sentences in free word order: without it a tagger could go by position, which no other language shares."""
+SCRAMBLED_SHARE = 0.7
+"""Share of sentences in free word order: without it a model could go by position, which no other language shares."""
 
 _DIRECTIONS: dict[Attribute, tuple[int, int, int]] = {
     "flavour": (1, 0, 0),

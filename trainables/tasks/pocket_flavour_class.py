@@ -17,7 +17,7 @@ def generate(split: Split, language: str) -> Entries:
 
 
 TASK = Task(
-    version=1,
+    version=2,
     kind="classification",
     languages=LANGUAGES,
     source_language=SOURCE,

@@ -16,7 +16,7 @@ def generate(split: Split, language: str) -> Entries:
 
 
 TASK = Task(
-    version=1,
+    version=2,
     kind="retrieval",
     languages=LANGUAGES[1:],
     source_language=SOURCE,

@@ -18,7 +18,7 @@ def generate(split: Split, language: str) -> Entries:
 
 
 TASK = Task(
-    version=1,
+    version=2,
     kind="mlm",
     languages=LANGUAGES,
     source_language=SOURCE,
