@@ -1,4 +1,4 @@
-"""The planted truth: intermediate training helps a target if, and only if, it teaches some of the hidden knowledge that the target needs."""
+"""The planted truth: intermediate training helps a target if, and only if, it teaches hidden knowledge that the target needs."""
 
 import importlib
 from collections.abc import Iterable
