@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sweeps.results import BASELINE, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
+from trainables.language_sets import default_languages, languages_in
 from trainables.specs import (
     DataSpec,
     EncoderRef,
@@ -27,8 +28,8 @@ from trainables.specs import (
 from trainables.task import TASKS
 
 INIT_VERSION = 1
-TRAIN_VERSION = 1
-EVALUATE_VERSION = 1
+TRAIN_VERSION = 2
+EVALUATE_VERSION = 2
 """Raised when the code of that kind of stage computes something else; the golden keys under tests/ make it a decision."""
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -119,7 +120,18 @@ class SpecBuilder:
 
     def languages(self, target: str) -> tuple[str, ...]:
         """The languages that a target is scored in."""
-        return self._languages(f"targets.{target}", target, self.study.targets[target].test, self.study.targets[target].languages)
+        settings = self.study.targets[target]
+        known = TASKS.load(target).languages
+        match settings.languages:
+            case "xtreme" | "xtreme-r" as set_name:
+                chosen = languages_in(set_name, target)
+                return tuple(language for language in known if language in chosen)
+            case None:
+                return default_languages(target, known)
+            case "available":
+                return default_languages(target, self._languages(f"targets.{target}", target, settings.test, "available"))
+            case wanted:
+                return self._languages(f"targets.{target}", target, settings.test, wanted)
 
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""
@@ -237,7 +249,8 @@ class SpecBuilder:
         return parse_reference(settings.train or f"{TASKS.load(target).train_on or target}/train", target)
 
     def _default_dev(self, target: str, train_task: str) -> str:
-        return f"{target}/dev" if TASKS.load(target).has_split("dev") else f"{train_task}/dev"
+        task = TASKS.load(target)
+        return f"{target}/dev" if task.has_split("dev") and self._source_language(target) in task.languages else f"{train_task}/dev"
 
     def _source_language(self, task: str) -> str:
         wanted = self.study.source_language

@@ -13,6 +13,7 @@ from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.data import parse_split
 from trainables.family import FAMILIES
+from trainables.language_sets import LANGUAGE_SETS, SetName, languages_in
 from trainables.specs import Precision, Record, RetrievalProtocol
 from trainables.task import TASKS
 
@@ -32,6 +33,12 @@ def _names_as_keys(value: object) -> object:
         return {name: {} for name in value}
     if isinstance(value, Mapping):
         return {name: {} if entry is None else entry for name, entry in value.items()}
+    return value
+
+
+def _languages_or_word(value: object) -> object:
+    if isinstance(value, str) and value not in (known := ("all", "available", *LANGUAGE_SETS)):
+        raise ValueError(f"{value!r} is neither a list of languages nor one of {', '.join(known)}")
     return value
 
 
@@ -145,11 +152,13 @@ class Target(Record):
     train: str | None = None
     """By default the training split of the task that this one trains on by convention (xnli: mnli/train)."""
     dev: str | None = None
-    """Selects the point and the checkpoint; by default the task's own dev split, else its training task's."""
+    """Selects the point and the checkpoint; by default the task's own dev split, if it has the source language, else its training
+    task's."""
     test: str = "test"
     """The split that is scored."""
-    languages: Literal["all", "available"] | tuple[str, ...] = "all"
-    """`available` takes those whose files lie in the data folder."""
+    languages: Annotated[Literal["all", "available"] | SetName | tuple[str, ...] | None, BeforeValidator(_languages_or_word)] = None
+    """By default XTREME's, where it has the task, else all that the task has. `xtreme-r` takes that benchmark's; `available` those
+    of the default whose files lie in the data folder; `all` every one, also beyond the benchmarks' means."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
     training: Training = Training()
     retrieval: RetrievalProtocol = RetrievalProtocol(layer=-1, pooling="mean")
@@ -238,6 +247,8 @@ class Study(Record):
             _check_references(f"targets.{task}", task, (target.train, target.dev, target.test))
             if isinstance(target.languages, tuple):
                 _check_languages(f"targets.{task}.languages", task, target.languages)
+            elif target.languages is not None and target.languages in LANGUAGE_SETS:
+                _check_language_set(f"targets.{task}.languages", task, target.languages)
         return self
 
     def mixture(self, intermediate: str) -> Mixture:
@@ -265,6 +276,13 @@ def _check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
     for language in languages:
         if language not in known:
             raise ValueError(f"{place}: {task} has no language {language!r}{did_you_mean(language, known)}")
+
+
+def _check_language_set(place: str, task: str, set_name: str) -> None:
+    try:
+        languages_in(set_name, task)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 def parse_reference(reference: str, default_task: str) -> tuple[str, str]:

@@ -4,9 +4,9 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from trainables.examples import Choice, Dropped, Entries, Example, Line, Passage, Question, Sentence, Text
 from trainables.specs import DataSpec
@@ -76,10 +76,13 @@ def available_languages(task_name: str, split: str, folder: str | Path | None) -
 
 def languages_with(task: Task, split: Split, folder: str | Path | None) -> tuple[str, ...]:
     """As `available_languages`, of a task that is at hand."""
+    if task.parts:
+        of_parts = [languages_with(TASKS.load(part), split, folder) for part in task.parts]
+        return tuple(language for language in task.languages if all(language in languages for languages in of_parts))
     if task.generate is None and folder is not None:
         return tuple(language for language in _known_languages(task) if _existing_files(task, split, language, folder))
-    if task.generate is None and (task.hub is None or split not in task.hub.splits):
-        return ()
+    if task.generate is None:
+        return tuple(language for language in task.languages if (hub := task.hub_of(language)) is not None and split in hub.splits)
     return task.languages
 
 
@@ -114,6 +117,8 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
     place = f"{name} {split} {language}"
     if language not in _known_languages(task):
         raise ValueError(f"{place}: language {language!r} is not one of {_listed(_known_languages(task))}")
+    if task.parts:
+        return _joined_origin(place, task.parts, split, language, folder)
     if (generate := task.generate) is not None:
         if split not in task.generated_splits:
             raise ValueError(f"{place}: the task has no {split} split, only {', '.join(task.generated_splits)}")
@@ -125,11 +130,25 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
         layout, paths = found
         names = ", ".join(str(path) for path in paths)
         return Origin(f"files:{_hash_files(paths)}", f"{place} ({names})", lambda: layout.read(paths, language))
-    if (hub := task.hub) is None:
+    if task.hub is None:
         raise ValueError(f"{place}: the task is not on the hub; name a data folder that holds its files")
+    if (hub := task.hub_of(language)) is None:
+        raise ValueError(f"{place}: {task.hub.path} has no {language!r}; name a data folder that holds its files, or leave it out")
     if split not in hub.splits:
         raise ValueError(f"{place}: {hub.path} has no {split} split, only {', '.join(hub.splits)}")
     return Origin(f"hub:{hub.path}@{hub.revision}", f"{place} ({hub.path})", lambda: _hub_entries(hub, split, language))
+
+
+def _joined_origin(place: str, parts: Sequence[str], split: Split, language: str, folder: str | Path | None) -> Origin:
+    """All examples of the parts, one part after the other; ids begin with the part's name."""
+    origins = {part: find_origin(part, TASKS.load(part), split, language, folder) for part in parts}
+    digest = hashlib.sha256("\n".join(f"{part} {TASKS.load(part).version} {origin.source}" for part, origin in origins.items()).encode())
+
+    def entries() -> Iterator[Example | Dropped]:
+        for part, origin in origins.items():
+            yield from (entry._replace(id=f"{part}/{entry.id}") for entry in origin.entries())
+
+    return Origin(f"parts:{digest.hexdigest()[:16]}", f"{place}: {'; '.join(origin.place for origin in origins.values())}", entries)
 
 
 def _known_languages(task: Task) -> tuple[str, ...]:
@@ -180,7 +199,13 @@ def _hub_entries(hub: HubSource, split: Split, language: str) -> Iterable[Exampl
     import datasets  # slow to import, and planning never gets here
 
     config = None if hub.config is None else hub.config.format(language=hub.codes.get(language, language))
-    for number, row in enumerate(datasets.load_dataset(hub.path, config, split=hub.splits[split], revision=hub.revision)):
+    return row_entries(hub, language, datasets.load_dataset(hub.path, config, split=hub.splits[split], revision=hub.revision))
+
+
+def row_entries(hub: HubSource, language: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Example | Dropped]:
+    """The entries of a language, from the rows of the config that holds it."""
+    own = (row for row in rows if hub.belongs is None or hub.belongs(row, language))
+    for number, row in enumerate(own):
         entry = hub.read(row, language, number)
         yield from entry if isinstance(entry, list) else [entry]
 
@@ -256,6 +281,8 @@ def _problem(task: Task, allowed: frozenset[str], example: Example, labelled: bo
                 found = context[start : start + len(text)] if start >= 0 else ""
                 if not text or found != text:
                     return f"the answer {text!r} is not at character {start} of the context, where {found!r} is"
+            if labelled and not answers and not task.has_unanswerable:
+                return "it has no answer: this split is unlabelled, or the task lacks has_unanswerable=True"
         case Choice(options=options, label=label):
             if label is not None and not 0 <= label < len(options):
                 return f"label {label} is not the index of one of {len(options)} options"

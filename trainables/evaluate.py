@@ -17,15 +17,26 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from trainables.data import load_examples
-from trainables.examples import Answer, Choice, Example, Passage, Question, Sentence, Text
+from trainables.examples import Choice, Example, Passage, Question, Sentence, Text
 from trainables.features import IGNORED, Features
 from trainables.inference import embed, predict
 from trainables.manifest import Measurement
-from trainables.metrics import METRICS, Floats, answer_scores, columns_of, mlqa_tokens, span_counts, squad_tokens, value_of
+from trainables.metrics import (
+    METRICS,
+    Floats,
+    answer_scores,
+    columns_of,
+    mlqa_tokens,
+    scores_at_best_threshold,
+    span_counts_of,
+    squad2_scores,
+    squad_tokens,
+    value_of,
+)
 from trainables.model import Model
 from trainables.prepare import prepare
 from trainables.retrieval import nearest
-from trainables.span_qa import decode_answers
+from trainables.span_qa import FoundAnswer, decode_answers
 from trainables.specs import DataSpec, EvaluateSpec
 from trainables.task import TASKS, Task
 
@@ -57,24 +68,50 @@ def score(
         raise ValueError(
             f"the head predicts {', '.join(head_labels) or 'no labels'}, but the task's are {', '.join(task.labels) or 'none'}"
         )
+    if task.kind == "span_qa":
+        questions = cast(Sequence[Question], examples)
+        return score_answers(task, language, questions, decode_answers(cast(NDArray[np.float32], outputs), features, questions))
     if task.kind == "retrieval":
         queries, predictions = _retrieve(cast(Sequence[Passage], examples), cast(NDArray[np.float32], outputs))
         examples = queries
         gold: list[object] = [query.relevant for query in queries]
     else:
-        predictions = _predictions(task, head_labels, examples, features, outputs)
+        predictions = _predictions(task, head_labels, features, outputs)
         gold = _gold(task, examples, features)
     columns = columns_of(task.metrics)
     counts_NK = np.zeros((len(examples), len(columns)))
     for name in task.metrics:
         places = [columns.index(column) for column in METRICS[name].columns]
-        counts_NK[:, places] = [_counts(name, task, language, right, said) for right, said in zip(gold, predictions, strict=True)]
+        if name in ("span_f1", "pos_f1"):
+            counts_NK[:, places] = span_counts_of(cast(list[list[str]], predictions), cast(list[tuple[str, ...]], gold))
+        else:
+            counts_NK[:, places] = [_counts(name, task, right, said) for right, said in zip(gold, predictions, strict=True)]
     return Scored([example.id for example in examples], predictions, columns, counts_NK)
 
 
-def _predictions(
-    task: Task, head_labels: Sequence[str], examples: Sequence[Example], features: Features, outputs: NDArray[np.generic]
-) -> list[Prediction]:
+def score_answers(task: Task, language: str, questions: Sequence[Question], found: Sequence[FoundAnswer]) -> Scored:
+    """Scores what `decode_answers` found.
+
+    A task has unanswerable questions or it has none; where it has none, an empty answer is never right.
+    """
+    predictions = [answer.said(task.has_unanswerable) for answer in found]
+    columns = columns_of(task.metrics)
+    counts_NK = np.ones((len(questions), len(columns)))
+    for name in task.metrics:
+        texts = [answer.text for answer in found] if name.startswith("best_") else predictions
+        tokens_of = functools.partial(mlqa_tokens, language=language) if name.startswith("mlqa_") else squad_tokens
+        score_of = squad2_scores if task.has_unanswerable else functools.partial(answer_scores, tokens_of=tokens_of)
+        pairs = zip(texts, questions, strict=True)
+        score_N = np.array([score_of(text, question.answers)["exact" in name] for text, question in pairs])
+        if name.startswith("best_"):
+            has_answer_N = np.array([bool(question.answers) for question in questions])
+            is_empty_N = np.array([not text for text in texts])
+            score_N = scores_at_best_threshold(score_N, np.array([answer.null_odds for answer in found]), has_answer_N, is_empty_N)
+        counts_NK[:, columns.index(METRICS[name].columns[0])] = score_N
+    return Scored([question.id for question in questions], list(predictions), columns, counts_NK)
+
+
+def _predictions(task: Task, head_labels: Sequence[str], features: Features, outputs: NDArray[np.generic]) -> list[Prediction]:
     match task.kind:
         case "classification":
             return [head_labels[index] for index in outputs.argmax(axis=1)]
@@ -84,11 +121,6 @@ def _predictions(
         case "multiple_choice":
             bounds = np.searchsorted(features.example, np.arange(features.num_examples + 1))
             return [int(outputs[first:end].argmax()) for first, end in itertools.pairwise(bounds)]
-        case "span_qa":
-            questions = cast(Sequence[Question], examples)
-            # a data set has unanswerable questions or it has none; where it has none, an empty answer is never right
-            has_unanswerable = not all(question.answers for question in questions)
-            return list(decode_answers(cast(NDArray[np.float32], outputs), features, questions, has_unanswerable))
         case _:
             return [outputs[tokens].tolist() for tokens in _target_tokens(features)]
 
@@ -97,8 +129,6 @@ def _gold(task: Task, examples: Sequence[Example], features: Features) -> list[o
     match task.kind:
         case "tagging":
             return [cast(Sentence, example).tags for example in examples]
-        case "span_qa":
-            return [cast(Question, example).answers for example in examples]
         case "mlm":
             return [features.targets[tokens].tolist() for tokens in _target_tokens(features)]
         case _:
@@ -119,7 +149,7 @@ def _retrieve(examples: Sequence[Passage], vectors_SD: NDArray[np.float32]) -> t
     return queries, [[candidates[index].id] for index in nearest(vectors_SD[is_query], vectors_SD[~is_query])]
 
 
-def _counts(metric: str, task: Task, language: str, gold: object, predicted: object) -> tuple[float, ...]:
+def _counts(metric: str, task: Task, gold: object, predicted: object) -> tuple[float, ...]:
     """One example's values of the metric's columns."""
     match metric:
         case "accuracy" if task.kind == "retrieval":
@@ -132,11 +162,6 @@ def _counts(metric: str, task: Task, language: str, gold: object, predicted: obj
         case "binary_f1":
             is_gold, is_predicted = gold == task.labels[1], predicted == task.labels[1]
             return is_gold and is_predicted, is_predicted, is_gold
-        case "span_f1" | "pos_f1":
-            return span_counts(cast(Sequence[str], predicted), cast(Sequence[str], gold))
-        case "f1" | "exact_match" | "mlqa_f1" | "mlqa_exact_match":
-            tokens_of = functools.partial(mlqa_tokens, language=language) if metric.startswith("mlqa") else squad_tokens
-            return answer_scores(cast(str, predicted), cast(Sequence[Answer], gold), tokens_of)["exact" in metric], 1
         case _:
             raise AssertionError(f"metric {metric!r} has no counts")
 

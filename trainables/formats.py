@@ -1,6 +1,8 @@
 """Readers of the file formats that several data sets share; a file that breaks its format is a one-line error that says where."""
 
+import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +77,22 @@ def _unquoted(field: str, where: str) -> str:
     return field[1:-1].replace('""', '"')
 
 
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The rows of a comma-separated file with a header that names all `columns`, each with `file:line`, where the row ends.
+
+    Fields are quoted as Python's csv writer does it, and may hold line ends.
+    """
+    reader = csv.DictReader(line + "\n" for line in text_lines(path))
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"{path}:1: expected a header with {', '.join(columns)}; {', '.join(missing)} is missing")
+    for row in reader:
+        where = f"{path}:{reader.line_num}"
+        if None in row or None in row.values():
+            raise ValueError(f"{where}: expected {len(reader.fieldnames or ())} columns, found {'more' if None in row else 'fewer'}")
+        yield where, row
+
+
 def jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects of a file with one JSON object a line, each with `file:line`, for `member` and for errors."""
     for number, line in enumerate(text_lines(path), 1):
@@ -118,7 +136,7 @@ def nli_jsonl_pairs(paths: Sequence[Path], premise: str, hypothesis: str, label:
         yield nli_pair(str(number), *(member(row, key, str, where) for key in (premise, hypothesis, label)))
 
 
-def tagged_sentences(paths: Sequence[Path], *, prefixed: bool = False) -> Iterator[Sentence]:
+def tagged_sentences(paths: Sequence[Path], _language: str, *, prefixed: bool = False) -> Iterator[Sentence]:
     """Sentences of files with one `word TAB tag` a line and blank lines between sentences; ids count them from 0.
 
     A sentence of words alone is unlabelled. Nothing is quoted. `prefixed`: each word is `language:word`, as in the PAN-X
@@ -151,14 +169,71 @@ def _word_and_tag(line: str, prefixed: bool, where: str) -> list[str]:
     return [word, *tags]
 
 
-def squad_questions(paths: Sequence[Path]) -> Iterator[Question]:
+_NUM_COLUMNS = 10
+
+
+def conllu_sentences(paths: Sequence[Path], _language: str) -> Iterator[Sentence | Dropped]:
+    """Sentences of CoNLL-U files with their universal part-of-speech tags; ids count them from 0.
+
+    The words are the syntactic ones: multiword tokens (`1-2`) and empty nodes (`8.1`) are not words. A treebank whose text may not
+    be published has `_` for its words; by XTREME's rule such a sentence is left out if at most one of its words is known.
+    """
+    number = 0
+    for path in paths:
+        rows: list[list[str]] = []
+        end = 0
+        for line_number, line in enumerate([*text_lines(path), ""], 1):
+            where = f"{path}:{line_number}"
+            if line.startswith("#") and not rows:
+                continue
+            if line:
+                columns = line.split("\t")
+                if len(columns) != _NUM_COLUMNS:
+                    raise ValueError(f"{where}: expected {_NUM_COLUMNS} columns of CoNLL-U, found {len(columns)}")
+                end = max(end, _last_word(columns[0], len(rows), where))
+                if columns[0].isdecimal():
+                    rows.append(_word_and_tag(f"{columns[1]}\t{columns[3]}", False, where))
+            elif rows or end:
+                if end > len(rows):
+                    raise ValueError(f"{where}: expected a multiword token's word {len(rows) + 1} of {end}, found the sentence's end")
+                yield _conllu_sentence(str(number), rows)
+                number += 1
+                rows, end = [], 0
+
+
+def _last_word(word_id: str, num_words: int, where: str) -> int:
+    """The last word that a line with this id speaks of: a word, a multiword token that begins with the next one, or an empty node."""
+    match = re.fullmatch(r"(\d+)(?:([-.])(\d+))?", word_id)
+    if match is not None:
+        first, mark, last = int(match[1]), match[2], int(match[3] or 0)
+        if (mark is None and first == num_words + 1) or (mark == "-" and first == num_words + 1 and last >= first):
+            return last if mark else first
+        if mark == "." and first == num_words:
+            return first
+    following = num_words + 1
+    raise ValueError(f"{where}: expected the id {following}, {following}-n or {num_words}.n, found {word_id[:40]!r}")
+
+
+def _conllu_sentence(sentence_id: str, rows: Sequence[Sequence[str]]) -> Sentence | Dropped:
+    words, tags = zip(*rows, strict=True)
+    if 0 < words.count("_") >= len(words) - 1:
+        return Dropped(sentence_id, "its words are withheld")
+    return Sentence(sentence_id, words, None if set(tags) == {"_"} else tags)
+
+
+_WITHHELD = [{"answer_start": 0, "text": ""}]
+"""What XTREME's scripts write in place of the answers of a test set."""
+
+
+def squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question]:
     """The questions of SQuAD files, version 1.1 or 2.0, in order.
 
     In version 2.0 `is_impossible` must agree with the answers; in version 1.1 a question without an answer is unlabelled.
     """
     for path in paths:
         for place, context, question in _squad_entries(path):
-            answers = [_of_kind(answer, dict, place) for answer in member(question, "answers", list, place)]
+            given = member(question, "answers", list, place)
+            answers = [] if given == _WITHHELD else [_of_kind(answer, dict, place) for answer in given]
             if "is_impossible" in question and member(question, "is_impossible", bool, place) != (not answers):
                 raise ValueError(f"{place}: expected answers where is_impossible is false and none where it is true, found {len(answers)}")
             yield answered_question(
@@ -187,26 +262,33 @@ def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 
 def answered_question(
-    example_id: str, question: str, context: str, answers: Sequence[Answer], place: str, *, max_shift: int = 0
+    example_id: str, question: str, context: str, answers: Sequence[Answer], place: str, *, num_lost: int = 0
 ) -> Question:
     """A question with white space stripped from its texts, and the starts of its answers moved accordingly.
 
-    The hub's copy of XQuAD was stripped and its starts were not moved: they may be up to `max_shift` characters too high.
+    Where a copy was stripped and its starts were not moved, up to `num_lost` characters are missing before the context, or before
+    the answer: each start is moved by the least that finds its answer.
     """
     indent = len(context) - len(context.lstrip())
     context = context.strip()
+    shifts = sorted(range(-num_lost, num_lost + 1), key=abs)
     moved = []
     for text, start in answers:
         start += len(text) - len(text.lstrip()) - indent
         text = text.strip()
-        starts = [start - shift for shift in range(max_shift + 1) if start >= shift and context.startswith(text, start - shift)]
+        starts = [start + shift for shift in shifts if start + shift >= 0 and context.startswith(text, start + shift)]
         if not text or not starts:
             raise ValueError(f"{place}: expected the answer {text!r} at character {start}, found {context[max(start, 0) :][: len(text)]!r}")
         moved.append(Answer(text, starts[0]))
     return Question(example_id, question.strip(), context, tuple(moved))
 
 
-def hub_question(row: Mapping[str, Any], *, max_shift: int = 0) -> Question:
+def hub_question(row: Mapping[str, Any], _language: str, _number: int, *, num_lost: int = 0) -> Question:
     """A row of the hub's SQuAD schema: `answers` holds a list of texts and a list of starts."""
     answers = [Answer(text, start) for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)]
-    return answered_question(row["id"], row["question"], row["context"], answers, f"hub row {row['id']}", max_shift=max_shift)
+    return answered_question(row["id"], row["question"], row["context"], answers, f"hub row {row['id']}", num_lost=num_lost)
+
+
+def stripped_hub_question(row: Mapping[str, Any], language: str, number: int) -> Question:
+    """A row of the copy of a SQuAD-like data set in google/xtreme, whose script stripped the texts and kept the starts."""
+    return hub_question(row, language, number, num_lost=8)

@@ -9,7 +9,7 @@ import string
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,14 +53,17 @@ METRICS = {
         Metric("pos_f1", _SPAN_COLUMNS, _f1),
         Metric("f1", ("f1_sum", "questions"), _first_over_second),
         Metric("exact_match", ("exact_sum", "questions"), _first_over_second),
+        Metric("best_f1", ("best_f1_sum", "questions"), _first_over_second),
+        Metric("best_exact_match", ("best_exact_sum", "questions"), _first_over_second),
         Metric("mlqa_f1", ("mlqa_f1_sum", "questions"), _first_over_second),
         Metric("mlqa_exact_match", ("mlqa_exact_sum", "questions"), _first_over_second),
     )
 }
 """`accuracy`: of labels, options, words, masked tokens or retrieved passages. `binary_f1`: F1 of the second of two labels.
 `span_f1`: micro F1 of the spans in BIO tags. `pos_f1`: the same count over tags without prefixes, which is XTREME's score for
-part of speech and is not accuracy. `f1`, `exact_match`: of answers, by SQuAD's English rules in every language; `mlqa_*`: by
-MLQA's rules for each language."""
+part of speech and is not accuracy. `f1`, `exact_match`: of answers, by SQuAD's English rules in every language: those of SQuAD 2.0
+where a task has unanswerable questions, at a null threshold of 0, and there `best_*`: the same at the threshold that suits the
+scored set best. `mlqa_*`: by MLQA's rules for each language."""
 
 
 def columns_of(metric_names: Sequence[str]) -> tuple[str, ...]:
@@ -87,40 +90,72 @@ def spans(tags: Sequence[str]) -> set[Span]:
 
     The first character of a tag is its prefix, whatever it is; the rest, after a hyphen, its type. So for tags without prefixes
     equal neighbours merge; `SCONJ` and `SYM` stand alone, for their prefix is `S`; `CCONJ` and `SCONJ` are one type, `CONJ`; and
-    `X` has the type of `O`, so that it never ends a sentence. Each sentence is read alone; seqeval reads all as one list, and
-    there an `X` that opens a sentence can reach back into the one before.
+    `X` has the type of `O`, so that it never ends a sentence.
     """
-    found = set()
+    return next(spans_of([tags]))
+
+
+def spans_of(sentences: Iterable[Sequence[str]]) -> Iterator[set[Span]]:
+    """The spans of each of several sentences, which seqeval reads as one list with an `O` after each.
+
+    So an `X` that opens a sentence starts no span, and one that goes on from there is counted from where the last span before it
+    started: `first` is negative then, a place in a sentence before.
+    """
     first, previous, previous_type = 0, "O", ""
-    for index, tag in enumerate((*tags, "O")):
-        prefix, type_ = tag[0], tag[1:].split("-", maxsplit=1)[-1] or "_"
-        changed = previous_type != type_
-        if previous in "ES" or (previous in "BI" and prefix in "BSO") or (previous not in "O." and changed):
-            found.add(Span(previous_type, first, index - 1))
-        if (
-            prefix in "BS"
-            or (previous in "ES" and prefix in "EI")
-            or (previous == "O" and prefix in "EI")
-            or (prefix not in "O." and changed)
-        ):
-            first = index
-        previous, previous_type = prefix, type_
-    return found
+    for tags in sentences:
+        found = set()
+        for index, tag in enumerate((*tags, "O")):
+            prefix, type_ = tag[0], tag[1:].split("-", maxsplit=1)[-1] or "_"
+            changed = previous_type != type_
+            if previous in "ES" or (previous in "BI" and prefix in "BSO") or (previous not in "O." and changed):
+                found.add(Span(previous_type, first, index - 1))
+            if (
+                prefix in "BS"
+                or (previous in "ES" and prefix in "EI")
+                or (previous == "O" and prefix in "EI")
+                or (prefix not in "O." and changed)
+            ):
+                first = index
+            previous, previous_type = prefix, type_
+        yield found
+        first -= len(tags) + 1
 
 
-def span_counts(predicted: Sequence[str], gold: Sequence[str]) -> tuple[int, int, int]:
-    """Spans in both, predicted, and gold, of one sentence."""
-    predicted_spans, gold_spans = spans(predicted), spans(gold)
-    return len(predicted_spans & gold_spans), len(predicted_spans), len(gold_spans)
+def span_counts_of(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> list[tuple[int, int, int]]:
+    """For each sentence, its spans in both, predicted, and gold; their sums are seqeval's."""
+    both = zip(spans_of(predicted), spans_of(gold), strict=True)
+    return [(len(predicted_spans & gold_spans), len(predicted_spans), len(gold_spans)) for predicted_spans, gold_spans in both]
 
 
 def answer_scores(predicted: str, answers: Sequence[Answer], tokens_of: Callable[[str], list[str]]) -> tuple[float, float]:
-    """F1 and exact match, each the maximum over the gold answers; an unanswerable question is right iff nothing is predicted."""
-    if not answers:
-        return float(not predicted), float(not predicted)
+    """F1 and exact match, each the maximum over the gold answers (evaluate-v1.1.py, mlqa_evaluation_v1.py)."""
     predicted_tokens = tokens_of(predicted)
     gold = [tokens_of(answer.text) for answer in answers]
     return max(_token_f1(predicted_tokens, tokens) for tokens in gold), float(any(predicted_tokens == tokens for tokens in gold))
+
+
+def squad2_scores(predicted: str, answers: Sequence[Answer]) -> tuple[float, float]:
+    """F1 and exact match by evaluate-v2.0.py: as version 1.1, but that texts without a word are all equal, and no answer one of them."""
+    predicted_tokens = squad_tokens(predicted)
+    gold = [tokens for answer in answers if (tokens := squad_tokens(answer.text))]
+    if not gold or not predicted_tokens:
+        return float(not gold and not predicted_tokens), float(not gold and not predicted_tokens)
+    return max(_token_f1(predicted_tokens, tokens) for tokens in gold), float(any(predicted_tokens == tokens for tokens in gold))
+
+
+def scores_at_best_threshold(
+    score_N: Floats, null_odds_N: Floats, has_answer_N: NDArray[np.bool_], is_empty_N: NDArray[np.bool_]
+) -> Floats:
+    """The scores if only questions with null odds up to the best threshold were answered (evaluate-v2.0.py, `find_best_thresh`).
+
+    `score_N` are those of the best spans, of which `is_empty_N` are empty; a question that is not answered is right iff it has no
+    answer. As in the original, the threshold may fall between two questions with the same odds, of which the first comes first.
+    """
+    order = np.argsort(null_odds_N, kind="stable")
+    gain_N = np.where(has_answer_N, score_N, np.where(is_empty_N, 0.0, -1.0))
+    num_answered = int(np.argmax(np.append(0.0, np.cumsum(gain_N[order]))))
+    is_answered_N = np.isin(np.arange(len(order)), order[:num_answered])
+    return np.where(is_answered_N, np.where(has_answer_N, score_N, is_empty_N), ~has_answer_N).astype(np.float64)
 
 
 def _token_f1(predicted: list[str], gold: list[str]) -> float:
@@ -155,7 +190,11 @@ def _no_punctuation() -> dict[int, None]:
 
 
 def mlqa_tokens(text: str, language: str) -> list[str]:
-    """MLQA's normalised words (mlqa_evaluation_v1.py): all punctuation and the language's own articles go; Chinese by character."""
+    """MLQA's normalised words (mlqa_evaluation_v1.py): all punctuation and the language's own articles go; Chinese by character.
+
+    Of a pair of languages, `<context>-<question>`, the context's counts: the answer is cut from it.
+    """
+    language = language.partition("-")[0]
     if language not in _MLQA_ARTICLES:
         raise ValueError(f"language {language!r}: MLQA's metrics are defined for {', '.join(_MLQA_ARTICLES)} alone")
     text = text.lower().translate(_no_punctuation())

@@ -22,7 +22,7 @@ from trainables.span_qa import span_features
 from trainables.specs import DataSpec
 from trainables.task import TASKS, Task
 
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 """Raised when the same examples become other features."""
 
 MASKED_SHARE = 0.15

@@ -13,18 +13,20 @@ from trainables.features import Features
 from trainables.sequences import Ids, SequenceBuilder, batches, template_of, tokenize
 
 MAX_QUESTION_TOKENS = 64
-OVERLAP_TOKENS = 128
+STRIDE_TOKENS = 128
+"""From the start of one window to the start of the next: run_squad's `doc_stride` is a step, not an overlap."""
 MAX_ANSWER_TOKENS = 30
-"""XTREME's values (its run_squad scripts)."""
+"""The values of run_squad, of XTREME's scripts and of jiant."""
 
 Spans = NDArray[np.int32]
 
 
 def span_features(questions: Sequence[Question], tokenizer: PreTrainedTokenizerBase, max_length: int, cut: Counter[str]) -> Features:
-    """One sequence a window: question, then a run of the context that overlaps the last by 128 tokens (or a third of `max_length`).
+    """One sequence a window: question, then a run of the context that starts 128 tokens after the last one's start.
 
-    `targets` are those of the first gold answer. `cut` counts questions that lose tokens, and answers that no window holds whole
-    or that are too long to be found.
+    `targets` are the tokens that touch the first gold answer. A window that does not hold all of them is kept with the targets
+    (0, 0), the first token, as are all windows of an unanswerable question: so do run_squad, XTREME and jiant for both versions of
+    SQuAD. `cut` counts questions that lose tokens, and answers that no window holds whole or that are too long to be found.
     """
     template = template_of(tokenizer)
     builder = SequenceBuilder(template)
@@ -88,17 +90,32 @@ def _gold_tokens(question: Question, spans: Spans) -> tuple[int, int] | None:
 
 
 def _windows(num_tokens: int, capacity: int, max_overlap: int) -> Iterator[slice]:
-    overlap = min(OVERLAP_TOKENS, max_overlap, capacity // 2)
-    for first in range(0, max(1, num_tokens - overlap), capacity - overlap):
+    """Windows overlap by at least `max_overlap` tokens or half of one, so that short ones step less than 128 tokens."""
+    step = min(STRIDE_TOKENS, capacity - min(max_overlap, capacity // 2))
+    for first in range(0, max(1, num_tokens - capacity + step), step):
         yield slice(first, min(first + capacity, num_tokens))
 
 
-def decode_answers(logits_T2: NDArray[np.float32], features: Features, questions: Sequence[Question], has_unanswerable: bool) -> list[str]:
+class FoundAnswer(NamedTuple):
+    """The best span of a question, and how it compares with no answer."""
+
+    text: str
+    """Cut from the context; empty only where the context has no text."""
+    null_odds: float
+    """Null score less the span's score: run_squad's `score_diff`, which evaluate-v2.0 takes as the probability of no answer."""
+
+    def said(self, has_unanswerable: bool) -> str:
+        """The prediction: with `has_unanswerable`, nothing where the null score is larger (run_squad's threshold of 0)."""
+        return "" if has_unanswerable and self.null_odds > 0 else self.text
+
+
+def decode_answers(logits_T2: NDArray[np.float32], features: Features, questions: Sequence[Question]) -> list[FoundAnswer]:
     """The best-scored span of each question over all its windows, cut from its context.
 
-    A span starts no later than it ends, lies in the context and has at most 30 tokens; the search is exact, where the reference
-    implementations look at the 20 best starts and ends. With `has_unanswerable` the answer is empty if the null score, the
-    smallest over the windows of start + end at the first token, is larger (run_squad's rule, threshold 0).
+    A span starts no later than it ends, lies in the context and has at most 30 tokens. The search is exact. run_squad merges the 20
+    best starts and ends of each window and lets a token start an answer only in the window where it has most context around it, so
+    that what it finds never has a higher score. The null score is its, too: the smallest over the windows of start + end at the
+    first token.
     """
     best_T, length_T = _best_spans(logits_T2, features)
     null_S = logits_T2[features.offsets[:-1]].sum(axis=1)
@@ -107,9 +124,9 @@ def decode_answers(logits_T2: NDArray[np.float32], features: Features, questions
     for question, first_window, end_window in zip(questions, bounds[:-1], bounds[1:], strict=True):
         first, end = features.offsets[first_window], features.offsets[end_window]
         start = first + int(np.argmax(best_T[first:end]))
-        is_empty = np.isneginf(best_T[start]) or (has_unanswerable and null_S[first_window:end_window].min() > best_T[start])
         span = slice(features.char_spans[start, 0], features.char_spans[start + length_T[start], 1])
-        answers.append("" if is_empty else question.context[span])
+        text = "" if np.isneginf(best_T[start]) else question.context[span]
+        answers.append(FoundAnswer(text, float(null_S[first_window:end_window].min() - best_T[start])))
     return answers
 
 

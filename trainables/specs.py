@@ -25,7 +25,7 @@ class DataSpec(Record):
     num_examples: int | None
     """A random subset, the same for every seed and nested in every larger one; None takes all."""
     source: str
-    """`generated`, `hub:<path>@<revision>` or `files:<hash of their bytes>`."""
+    """`generated`, `hub:<path>@<revision>`, `files:<hash of their bytes>` or `parts:<hash of the parts' sources>`."""
 
 
 class HubEncoder(Record):

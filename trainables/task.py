@@ -21,6 +21,8 @@ class HubSource:
     `config` may hold `{language}`, which `codes` renames to the hub's; `splits` maps our split names to the hub's.
     `read(row, language, number)` turns one row into an example, or says why the data set's rules drop it; a row that expands
     to several examples gives a list. `number` is the row's place in its split, from 0: the id where the data set has none.
+    Where all languages share a config, `belongs(row, language)` tells which rows are a language's, and `number` counts those.
+    `languages` are those that the data set holds; empty for all of the task's.
     """
 
     path: str
@@ -29,6 +31,8 @@ class HubSource:
     splits: Mapping[Split, str]
     read: Callable[[Mapping[str, Any], str, int], Example | Dropped | list[Example]]
     codes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    belongs: Callable[[Mapping[str, Any], str], bool] | None = None
+    languages: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,9 +56,11 @@ class Task:
     `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
     `languages` are those that the task can be evaluated in; training data is in `source_language` alone, save for
     masked-language modelling, which has some in each. `train_on` names the task whose training split is this one's by
-    convention (XNLI's is MNLI's). `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
-    matrix. `files` are tried in order: the first layout that has the split wins. `generate(split, language)` is for tasks that
-    are made rather than read.
+    convention (XNLI's is MNLI's). `has_unanswerable` says that some questions of a span_qa task have no answer, which is then
+    something to predict. `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
+    matrix. `files` are tried in order: the first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
+    `parts` names tasks of the same kind and labels whose examples, one after the other, are this task's.
+    `generate(split, language)` is for tasks that are made rather than read.
     """
 
     version: int
@@ -63,15 +69,25 @@ class Task:
     source_language: str = "en"
     labels: tuple[str, ...] = ()
     num_options: int | None = None
+    has_unanswerable: bool = False
     metrics: tuple[str, ...]
     train_on: str | None = None
     hub: HubSource | None = None
+    more_hubs: tuple[HubSource, ...] = ()
     files: tuple[FileSource, ...] = ()
+    parts: tuple[str, ...] = ()
     generate: Callable[[Split, str], Entries] | None = None
     generated_splits: tuple[Split, ...] = ("train", "dev", "test")
 
+    def hub_of(self, language: str) -> HubSource | None:
+        """The hub's data set that holds a language, if one does."""
+        hubs = (self.hub, *self.more_hubs) if self.hub is not None else ()
+        return next((hub for hub in hubs if not hub.languages or language in hub.languages), None)
+
     def has_split(self, split: Split) -> bool:
         """Whether any of the task's origins knows this split."""
+        if self.parts:
+            return all(TASKS.load(part).has_split(split) for part in self.parts)
         known = [layout.paths for layout in self.files] + ([self.hub.splits] if self.hub else [])
         return split in self.generated_splits if self.generate is not None else any(split in splits for splits in known)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SPACES
+from sweeps.builder import SpecBuilder
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training, load_study, parse_reference
 from sweeps.yaml_reader import read_yaml
+from trainables.task import TASKS
 
 STUDIES = sorted((Path(__file__).parents[2] / "sweeps" / "studies").glob("*.yaml"))
 
@@ -53,6 +55,12 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
         ("[mnli]", "[none]", "study.yaml: intermediates: 'none' is the baseline, which is always there; leave it out"),
         ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown model family 'xlmr'; known: bert, xlm_roberta"),
         ("  xnli:", "  xnli: {languages: [en, xx]}", "study.yaml: targets.xnli.languages: xnli has no language 'xx'; known: ar, bg,"),
+        (
+            "  xnli:",
+            "  xnli: {languages: some}",
+            "study.yaml: targets.xnli.languages: 'some' is neither a list of languages nor one of all,",
+        ),
+        ("  xnli:", "  pawsx: {languages: xtreme-r}", "study.yaml: targets.pawsx.languages: xtreme-r has no task 'pawsx', only lareqa, "),
         ("  xnli:", "  xnli: {test: dve}", "study.yaml: targets.xnli: split 'dve'"),
         ("1e-5", "-1e-5", "study.yaml: target_training.learning_rate: input should be greater than 0, got -1e-05"),
         ("1e-5", "fast", "study.yaml: target_training.learning_rate: input should be a valid number"),
@@ -72,6 +80,35 @@ def test_a_mistake_is_one_line_with_place_and_remedy(tmp_path, old, new, message
         load_study(write(tmp_path, GOOD.replace(old, new)))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "num_languages"),
+    [
+        ("xquad", 11),
+        ("xquad: {languages: xtreme}", 11),
+        ("xquad: {languages: xtreme-r}", 12),
+        ("xquad: {languages: all}", 12),
+        ("xquad: {languages: [ro]}", 1),
+        ("udpos: {languages: available}", 33),
+        ("panx: {languages: xtreme-r}", 48),
+        ("xcopa", 11),
+        ("mlqa_pairs", 42),
+    ],
+)
+def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherwise(tmp_path, target, num_languages):
+    name, _, entry = target.partition(":")
+    study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{name}: {entry}")))
+    languages = SpecBuilder(study, tmp_path, None).languages(name)
+    assert len(languages) == num_languages
+    assert list(languages) == [language for language in TASKS.load(name).languages if language in languages]
+
+
+@pytest.mark.parametrize(("target", "dev"), [("mlqa", "mlqa"), ("mlqa_pairs", "squad1"), ("xquad", "squad1"), ("tydiqa", "tydiqa")])
+def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_s(tmp_path, target, dev):
+    study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{target}:")))
+    data = SpecBuilder(study, tmp_path, None).all_data()
+    assert (dev, "dev", "en") in [(one.task, one.split, one.language) for one in data]
 
 
 def test_several_mistakes_are_all_reported(tmp_path):

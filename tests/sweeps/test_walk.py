@@ -116,8 +116,10 @@ def test_a_lost_worker_is_retried():
 
 
 def test_replicates_of_a_pruned_point_are_not_trained():
-    walk, _ = run(make_study(targets=["xnli"], intermediates=[]), {}, random.Random(0))
-    trials = walk.programs[0].trials
-    points = {tuple(trial.point.items()) for trial in trials}
-    assert len(points) == 4
-    assert len(trials) < 12, "with random scores some point loses at its first seed"
+    num_trials = set()
+    for seed in range(20):
+        walk, _ = run(make_study(targets=["xnli"], intermediates=[], seed=seed), {}, random.Random(0))
+        trials = walk.programs[0].trials
+        assert len({tuple(trial.point.items()) for trial in trials}) == 4
+        num_trials.add(len(trials))
+    assert min(num_trials) < 12, "with random scores some point loses at its first seed"

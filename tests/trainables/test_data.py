@@ -115,7 +115,11 @@ def test_dropped_entries_are_counted_by_reason() -> None:
             Question("a", "?", "Rome", (Answer("Rome", -1),)),
             "the answer 'Rome' is not at character -1 of the context, where '' is",
         ),
-        ("span_qa", Question("a", "?", "Rome", ()), "no question has an answer: this split is unlabelled"),
+        (
+            "span_qa",
+            Question("a", "?", "Rome", ()),
+            "example 'a': it has no answer: this split is unlabelled, or the task lacks has_unanswerable=True",
+        ),
         ("multiple_choice", Choice("a", "x", ("y", "z"), 2), "example 'a': label 2 is not the index of one of 2 options"),
         ("multiple_choice", Choice("a", "x", ("y", "z"), None), "example 'a': it has no label: this split is unlabelled"),
         ("retrieval", Passage("a", "x", "left", ()), "example 'a': side 'left' is not one of query, candidate"),

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from trainables.examples import Answer, Dropped, Question, Sentence, Text
 from trainables.formats import (
     answered_question,
+    conllu_sentences,
     jsonl_rows,
     member,
     nli_jsonl_pairs,
     nli_pair,
     parallel_lines,
     squad_questions,
+    stripped_hub_question,
     tagged_sentences,
     text_lines,
     tsv_rows,
@@ -28,6 +30,10 @@ from trainables.formats import (
 def write(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def word(word_id: str, form: str, tag: str) -> str:
+    return "\t".join([word_id, form, "_", tag, *"______"])
 
 
 def squad_file(question: object, context: object = " The cat sat. ") -> str:
@@ -68,31 +74,74 @@ def test_optional_columns_may_be_missing(tmp_path: Path) -> None:
 def test_sentences_with_and_without_tags(tmp_path: Path) -> None:
     tagged = write(tmp_path / "a.tsv", '"\tPUNCT\nHi\tINTJ\n\n\nthere\tADV\n')
     untagged = write(tmp_path / "b.tsv", "Hi\nthere\n\n")
-    assert list(tagged_sentences([tagged, untagged])) == [
+    assert list(tagged_sentences([tagged, untagged], "en")) == [
         Sentence("0", ('"', "Hi"), ("PUNCT", "INTJ")),
         Sentence("1", ("there",), ("ADV",)),
         Sentence("2", ("Hi", "there"), None),
     ]
     prefixed = write(tmp_path / "c", "en:10:30\tO\nen::\tO\n")
-    assert list(tagged_sentences([prefixed], prefixed=True)) == [Sentence("0", ("10:30", ":"), ("O", "O"))]
+    assert list(tagged_sentences([prefixed], "en", prefixed=True)) == [Sentence("0", ("10:30", ":"), ("O", "O"))]
 
 
 def test_white_space_around_texts_is_stripped_and_answers_follow(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", squad_file(CAT))
     question = Question("7", "Who?", "The cat sat.", (Answer("cat", 4),))
-    assert list(squad_questions([path])) == [question]
+    assert list(squad_questions([path], "en")) == [question]
     impossible = {"id": "8", "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": [{"text": "x"}]}
-    assert list(squad_questions([path, write(tmp_path / "b.json", squad_file(impossible))])) == [
+    assert list(squad_questions([path, write(tmp_path / "b.json", squad_file(impossible))], "en")) == [
         question,
         Question("8", "Why?", "The cat sat.", ()),
     ]
 
 
-def test_answers_of_a_stripped_context_are_found_within_the_shift() -> None:
-    found = answered_question("7", "Who?", "The cat sat.", [Answer("cat", 6)], "here", max_shift=2)
-    assert found.answers == (Answer("cat", 4),)
+def test_answers_that_xtreme_withholds_are_no_answers(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", squad_file(answer("", 0)))
+    assert list(squad_questions([path], "en")) == [Question("7", "Who?", "The cat sat.", ())]
+
+
+@pytest.mark.parametrize(
+    ("context", "start", "moved"),
+    [
+        ("The cat sat.", 6, 4),  # two characters were lost before the context
+        ("The cat sat.", 3, 4),  # one before the answer
+        ("cat, The cat sat.", 11, 9),  # the nearest, not the first
+    ],
+)
+def test_answers_of_a_stripped_copy_are_found_nearby(context: str, start: int, moved: int) -> None:
+    found = answered_question("7", "Who?", context, [Answer("cat", start)], "here", num_lost=2)
+    assert found.answers == (Answer("cat", moved),)
+
+
+def test_answers_that_are_too_far_are_not_found() -> None:
     with pytest.raises(ValueError, match=r"^here: expected the answer 'cat' at character 7, found ' sa'$"):
-        answered_question("7", "Who?", "The cat sat.", [Answer("cat", 7)], "here", max_shift=2)
+        answered_question("7", "Who?", "The cat sat.", [Answer("cat", 7)], "here", num_lost=2)
+    row = {"id": "7", "question": "Who?", "context": "The cat sat.", "answers": {"text": ["cat"], "answer_start": [12]}}
+    assert stripped_hub_question(row, "en", 0).answers == (Answer("cat", 4),)
+    row["answers"] = {"text": ["cat"], "answer_start": [13]}
+    with pytest.raises(ValueError, match=r"^hub row 7: expected the answer 'cat' at character 13, found ''$"):
+        stripped_hub_question(row, "en", 0)
+
+
+def test_multiword_tokens_and_empty_nodes_are_not_words(tmp_path: Path) -> None:
+    lines = ["# text = Im Haus", word("1-2", "Im", "_"), word("1", "In", "ADP"), word("2", "dem", "DET"), word("3", "#", "SYM")]
+    path = write(tmp_path / "a.conllu", "\n".join([*lines, word("3.1", "ist", "AUX"), "", "# text = Ja", word("1", "Ja", "INTJ")]))
+    expected = [Sentence("0", ("In", "dem", "#"), ("ADP", "DET", "SYM")), Sentence("1", ("Ja",), ("INTJ",))]
+    assert list(conllu_sentences([path], "de")) == expected
+    assert list(conllu_sentences([path, path], "de"))[2:] == [expected[0]._replace(id="2"), expected[1]._replace(id="3")]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_withheld"), [("_ _ _", True), ("a _ _", True), ("a b _", False), ("a b _ _", False), ("_", True), ("a", False)]
+)
+def test_sentences_without_their_words_are_left_out_by_xtreme_s_rule(tmp_path: Path, words: str, is_withheld: bool) -> None:
+    path = write(tmp_path / "a.conllu", "\n".join(word(str(number), form, "X") for number, form in enumerate(words.split(), 1)))
+    (entry,) = conllu_sentences([path], "ar")
+    assert isinstance(entry, Dropped) == is_withheld
+
+
+def test_a_treebank_without_tags_is_unlabelled(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.conllu", word("1", "Ja", "_"))
+    assert list(conllu_sentences([path], "de")) == [Sentence("0", ("Ja",), None)]
 
 
 def test_the_ways_to_write_a_label() -> None:
@@ -116,15 +165,19 @@ HEADED: Reader = functools.partial(tsv_rows, columns=("a", "b"), header=True)
 
 
 def tagged(path: Path) -> Iterable[object]:
-    return tagged_sentences([path])
+    return tagged_sentences([path], "en")
 
 
 def prefixed(path: Path) -> Iterable[object]:
-    return tagged_sentences([path], prefixed=True)
+    return tagged_sentences([path], "en", prefixed=True)
 
 
 def squad(path: Path) -> Iterable[object]:
-    return squad_questions([path])
+    return squad_questions([path], "en")
+
+
+def treebank(path: Path) -> Iterable[object]:
+    return conllu_sentences([path], "de")
 
 
 def pairs(path: Path) -> Iterable[object]:
@@ -163,6 +216,16 @@ def answer(text: object, start: object) -> dict[str, object]:
         (tagged, "a\t\n", ":1: expected a word, perhaps a tab and a tag, found 'a\\t'"),
         (tagged, "a\tO\n\tO\n", ":2: expected a word, perhaps a tab and a tag, found '\\tO'"),
         (prefixed, "en:a\tO\nb\tO\n", ":2: expected language:word, found 'b\\tO'"),
+        (treebank, word("1", "a", "X") + "\n2\ta\n", ":2: expected 10 columns of CoNLL-U, found 2"),
+        (treebank, word("1", "a", "X") + "\n# late\n", ":2: expected 10 columns of CoNLL-U, found 1"),
+        (treebank, word("2", "a", "X"), ":1: expected the id 1, 1-n or 0.n, found '2'"),
+        (treebank, word("1", "a", "X") + "\n" + word("1", "a", "X"), ":2: expected the id 2, 2-n or 1.n, found '1'"),
+        (treebank, word("1", "a", "X") + "\n" + word("1-2", "a", "_"), ":2: expected the id 2, 2-n or 1.n, found '1-2'"),
+        (treebank, word("1", "a", "X") + "\n" + word("2.1", "a", "_"), ":2: expected the id 2, 2-n or 1.n, found '2.1'"),
+        (treebank, word("x", "a", "X"), ":1: expected the id 1, 1-n or 0.n, found 'x'"),
+        (treebank, word("1-2", "a", "_") + "\n" + word("1", "a", "X") + "\n\n", ":3: expected a multiword token's word 2 of 2, found"),
+        (treebank, word("1", " ", "X"), ":1: expected a word, perhaps a tab and a tag, found ' \\tX'"),
+        (treebank, word("1", "a", ""), ":1: expected a word, perhaps a tab and a tag, found 'a\\t'"),
         (squad, '{"data": [\n', ":1: expected JSON, but Expecting value"),
         (squad, "[]", ": expected an object, found []"),
         (squad, "{}", ": expected the key 'data', found none"),

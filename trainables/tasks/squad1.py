@@ -3,22 +3,8 @@
 XQuAD translates 1,190 questions of the dev set: a run that is scored on XQuAD must not train on it.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-from trainables.examples import Entries, Question
 from trainables.formats import hub_question, squad_questions
 from trainables.task import FileSource, HubSource, Task
-
-
-def read_row(row: Mapping[str, Any], _language: str, _number: int) -> Question:
-    return hub_question(row)
-
-
-def read_files(paths: Sequence[Path], _language: str) -> Entries:
-    return squad_questions(paths)
-
 
 TASK = Task(
     version=1,
@@ -30,10 +16,10 @@ TASK = Task(
         revision="7b6d24c440a36b6815f21b70d25016731768db1f",
         config=None,
         splits={"train": "train", "dev": "validation"},
-        read=read_row,
+        read=hub_question,
     ),
     files=(
-        FileSource(paths={"train": ("squad_v1.1/train-v1.1.json",), "dev": ("squad_v1.1/dev-v1.1.json",)}, read=read_files),
-        FileSource(paths={"dev": ("squad_v1.1/dev-v1.1.part1.json", "squad_v1.1/dev-v1.1.part2.json")}, read=read_files),
+        FileSource(paths={"train": ("squad_v1.1/train-v1.1.json",), "dev": ("squad_v1.1/dev-v1.1.json",)}, read=squad_questions),
+        FileSource(paths={"dev": ("squad_v1.1/dev-v1.1.part1.json", "squad_v1.1/dev-v1.1.part2.json")}, read=squad_questions),
     ),
 )

@@ -12,6 +12,11 @@ MNLI_JSON = {
     "sentence2_parse": "(ROOT)",
 }
 XNLI_JSON = {"annotator_labels": ["neutral"], "genre": "facetoface", "match": "True", "promptID": "1"}
+XNLI_ROWS = [
+    {"language": "ar", "sentence1": "a", "sentence2": "b", "gold_label": "neutral"},
+    {"language": "de", "sentence1": "Mama, ich bin da.", "sentence2": "Er rief an.", "gold_label": "neutral"},
+    {"language": "de", "sentence1": "Mama.", "sentence2": "Er schwieg.", "gold_label": "contradiction"},
+]
 NO_MAJORITY = "no label that most annotators chose"
 SQUAD_CONTEXT = "Architecturally, the school has a Catholic character."
 SQUAD_ANSWER = {"text": "a Catholic character", "answer_start": 32}
@@ -107,10 +112,7 @@ CASES = [
             )
         },
         [Text("0", "Mama, ich bin da.", "Er rief an.", "neutral"), Text("1", "Mama.", "Er schwieg.", "contradiction")],
-        [
-            {"premise": "Mama, ich bin da.", "hypothesis": "Er rief an.", "label": 1},
-            {"premise": "Mama.", "hypothesis": "Er schwieg.", "label": 2},
-        ],
+        XNLI_ROWS,
     ),
     Case(
         "xnli",
@@ -118,10 +120,7 @@ CASES = [
         "de",
         {"xnli/dev-de.tsv": "Mama, ich bin da.\tEr rief an.\tneutral\nMama.\tEr schwieg.\tcontradictory\n"},
         [Text("0", "Mama, ich bin da.", "Er rief an.", "neutral"), Text("1", "Mama.", "Er schwieg.", "contradiction")],
-        [
-            {"premise": "Mama, ich bin da.", "hypothesis": "Er rief an.", "label": 1},
-            {"premise": "Mama.", "hypothesis": "Er schwieg.", "label": 2},
-        ],
+        XNLI_ROWS,
     ),
     Case("xnli", "test", "de", {"xnli/test-de.tsv": "Nun gut.\tNein.\n"}, [Text("0", "Nun gut.", "Nein.", None)]),
     Case(
@@ -130,7 +129,6 @@ CASES = [
         "fr",
         {"pawsx/x-final/fr/dev_2k.tsv": 'id\tsentence1\tsentence2\tlabel\n4\t"A" et B\tB et A\t1\n6\tNS\tC\t0\n'},
         [Text("4", '"A" et B', "B et A", "1"), Text("6", "NS", "C", "0")],
-        [{"id": 4, "sentence1": '"A" et B', "sentence2": "B et A", "label": 1}, {"id": 6, "sentence1": "NS", "sentence2": "C", "label": 0}],
     ),
     Case(
         "pawsx",
@@ -138,6 +136,7 @@ CASES = [
         "fr",
         {"pawsx/dev-fr.tsv": '"""A"" et B"\tB et A\t1\r\nNS\tC\t0\r\n'},
         [Text("0", '"A" et B', "B et A", "1"), Text("1", "NS", "C", "0")],
+        [{"sentence1": '"A" et B', "sentence2": "B et A", "label": "1"}, {"sentence1": "NS", "sentence2": "C", "label": "0"}],
     ),
     Case("pawsx", "test", "fr", {"pawsx/test-fr.tsv": "A\tB\n"}, [Text("0", "A", "B", None)]),
     Case(
@@ -329,7 +328,7 @@ COUNTS: dict[tuple[str, Split], dict[str, int]] = {
     ("panx", "train"): {"en": 20000},
     ("panx", "dev"): {**each("ar de en es fi fr ja ko ru tr vi zh", 2000), "hi": 1000, "sw": 1000},
     ("panx", "test"): {"en": 500, "th": 500},
-    ("udpos", "train"): {"en": 21253},
+    ("udpos", "train"): {"en": 21253, "tr": 1000, "vi": 1000},
     ("udpos", "dev"): {
         **each("ar de en es eu fi fr hi ja ko ru tr vi zh", 500),
         "el": 403,
@@ -337,7 +336,7 @@ COUNTS: dict[tuple[str, Split], dict[str, int]] = {
         "ta": 80,
         "te": 131,
     },
-    ("udpos", "test"): {"en": 300, "th": 300, "yo": 100},
+    ("udpos", "test"): {**each("de fi hi ru tr vi zh", 400), "en": 300, "th": 300, "yo": 100},
     ("xquad", "test"): dict.fromkeys(TASKS.load("xquad").languages, 1190),
     ("tatoeba", "test"): {
         **dict.fromkeys(TASKS.load("tatoeba").languages, 1000),
