@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.results import BASELINE, Point
-from sweeps.study import DEFAULT_TRAINING, NO_DEV, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
+from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.language_sets import default_languages, languages_in
 from trainables.specs import (
@@ -79,7 +79,7 @@ class SpecBuilder:
         initial = self.initial_encoder(model)
         mixture = self.study.mixture(intermediate)
         training = mixture.training.over(self.study.intermediate_training)
-        return self._train(model, initial.ref, self._mixture_tasks(mixture.tasks), mixture.sampler, training, seed)
+        return self._train(model, initial.ref, self._mixture_tasks(mixture.tasks), mixture, training, seed)
 
     def target_encoder(self, model: str, intermediate: str, seed: int) -> Encoder:
         """The encoder that a target training begins from."""
@@ -94,8 +94,7 @@ class SpecBuilder:
         """The training of a target task at one point of the search."""
         settings = self.study.targets[target]
         training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
-        mixture = (self._target_mixture(target, settings),)
-        return self._train(model, encoder.ref, mixture, "proportional", training, seed)
+        return self._train(model, encoder.ref, (self._target_mixture(target, settings),), Mixture(), training, seed)
 
     def evaluation(self, model: str, encoder: EncoderRef, target: str) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
@@ -165,7 +164,7 @@ class SpecBuilder:
         if model.pretraining is not None:
             tasks = self._mixture_tasks(model.pretraining.tasks)
             training = model.pretraining.training.over(self.study.intermediate_training)
-            pretraining = self._train(name, ref, tasks, model.pretraining.sampler, training, self.study.seed)
+            pretraining = self._train(name, ref, tasks, model.pretraining, training, self.study.seed)
             stages, ref = (*stages, pretraining), StageEncoder(stage=pretraining.key)
         return Encoder(ref, stages, folder)
 
@@ -183,7 +182,7 @@ class SpecBuilder:
         )
 
     def _train(
-        self, model: str, encoder: EncoderRef, mixture: tuple[MixtureTask, ...], sampler: str, training: Training, seed: int
+        self, model: str, encoder: EncoderRef, entries: tuple[MixtureTask, ...], mixture: Mixture, training: Training, seed: int
     ) -> TrainSpec:
         settings = training.over(DEFAULT_TRAINING).model_dump()
         return TrainSpec.model_validate(
@@ -194,8 +193,10 @@ class SpecBuilder:
                 "versions": self._versions,
                 "family": self.study.models[model].family,
                 "encoder": encoder,
-                "mixture": mixture,
-                "sampler": sampler,
+                "mixture": entries,
+                "sampler": mixture.sampler,
+                "examples_cap": mixture.examples_cap,
+                "temperature": mixture.temperature,
                 "seed": seed,
             }
         )
@@ -228,7 +229,8 @@ class SpecBuilder:
         for language in self._languages(f"tasks.{task}", train_task, train_split, use.languages):
             is_source = language == self._source_language(train_task)
             dev = self._mixture_dev(task, use.dev, language) if is_source else None
-            yield MixtureTask(train=self._cached_data(train_task, train_split, language, use.num_examples), dev=dev, weight=use.weight)
+            train = self._cached_data(train_task, train_split, language, use.num_examples)
+            yield MixtureTask(train=train, dev=dev, weight=use.weight, share=use.share)
 
     def _mixture_dev(self, task: str, reference: str | None, language: str) -> DataSpec | None:
         if reference == NO_DEV or (reference is None and not TASKS.load(task).has_split("dev")):
@@ -243,6 +245,7 @@ class SpecBuilder:
             train=self._cached_data(train_task, train_split, self._source_language(train_task), settings.num_examples),
             dev=self._cached_data(dev_task, dev_split, self._source_language(dev_task), None),
             weight=1.0,
+            share=None,
         )
 
     def _train_reference(self, target: str, settings: Target) -> tuple[str, str]:

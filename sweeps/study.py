@@ -102,6 +102,9 @@ class TaskUse(Record):
     """Training languages; masked-language modelling usually takes all."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
+    """For the `weights` sampler."""
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A fixed share of all steps, as for masked-language modelling mixed in; the other tasks have the rest."""
 
 
 class Mixture(Record):
@@ -110,7 +113,21 @@ class Mixture(Record):
     tasks: Annotated[dict[str, TaskUse], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
     """Left out, the task that the mixture is named after."""
     sampler: Literal["proportional", "uniform", "weights"] = "proportional"
+    examples_cap: Annotated[int, Field(gt=0)] | None = None
+    """For `proportional`: counts no more examples than this of any task."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """For `proportional`: draws by the number of examples to the power of 1 / temperature."""
     training: Training = Training()
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Mixture":
+        for field in ("examples_cap", "temperature"):
+            if field in self.model_fields_set and self.sampler != "proportional":
+                raise ValueError(f"{field} is for the proportional sampler, but sampler is {self.sampler!r}; leave one of them out")
+        shares = [use.share for use in self.tasks.values() if use.share is not None]
+        if shares and (len(shares) == len(self.tasks) or sum(shares) >= 1):
+            raise ValueError(f"tasks.*.share: they sum to {sum(shares):g}; leave some steps, and a task without a share to take them")
+        return self
 
 
 class RandomEncoder(Record):
@@ -257,7 +274,7 @@ class Study(Record):
 
 
 def _filled(name: str, mixture: Mixture) -> Mixture:
-    return mixture if mixture.tasks else Mixture(tasks={name: TaskUse()}, sampler=mixture.sampler, training=mixture.training)
+    return mixture if mixture.tasks else Mixture(tasks={name: TaskUse()}, training=mixture.training)
 
 
 def _check_references(place: str, task: str, references: tuple[str | None, ...]) -> None:

@@ -1,15 +1,17 @@
 """What is trained when: steps, batches, evaluations and learning rates, all functions of the spec and the step alone.
 
-Legend: `K` optimizer steps, `U` units of a batch (sequences; questions of multiple choice).
+Legend: `K` optimizer steps, `E` entries of the mixture, `U` units of a batch (sequences; questions of multiple choice).
 """
 
 import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainables.packing import Indices
 from trainables.seeds import generator
@@ -26,25 +28,61 @@ class Turn(NamedTuple):
 
 
 def count_steps(spec: "TrainSpec", num_units: Sequence[int]) -> int:
-    """Optimizer steps in all: as the spec says, or the sum over the mixture of epochs times units over batch size, each rounded up."""
+    """Optimizer steps in all: as the spec says, or the sum over the mixture of epochs times units over batch size, each rounded up.
+
+    A task counts with at most `spec.examples_cap` units. Tasks with a share of all steps get theirs on top of the others'.
+    """
     if spec.steps is not None:
         return spec.steps
     assert spec.epochs is not None, "a spec has epochs or steps"
-    return sum(math.ceil(round(spec.epochs * num / spec.batch_size, 6)) for num in num_units)
+    totals = _task_totals(spec, num_units)
+    num_sampled = 0
+    for entry, num in zip(spec.mixture, num_units, strict=True):
+        if entry.share is None:
+            counted = num * min(1.0, (spec.examples_cap or math.inf) / totals[entry.train.task])
+            num_sampled += math.ceil(round(spec.epochs * counted / spec.batch_size, 6))
+    fixed = sum({entry.train.task: entry.share for entry in spec.mixture if entry.share is not None}.values())
+    return math.ceil(round(num_sampled / (1 - fixed), 6))
 
 
 def draw_turns(spec: "TrainSpec", num_units: Sequence[int], num_steps: int) -> list[Turn]:
-    """The entry of each step, drawn with the probabilities of `spec.sampler`: one task a step, as jiant does."""
+    """The entry of each step, drawn with the probabilities of `entry_shares`: one task a step, as jiant does."""
+    entries_K = generator("turns", spec.seed).choice(len(num_units), num_steps, p=entry_shares(spec, num_units))
+    counts = [itertools.count() for _ in num_units]
+    return [Turn(entry, next(counts[entry])) for entry in entries_K.tolist()]
+
+
+def entry_shares(spec: "TrainSpec", num_units: Sequence[int]) -> NDArray[np.float64]:
+    """[E] the probability of each entry of the mixture, by the sampler and the fixed shares; they sum to 1.
+
+    A task that has several entries, a language each, has one share, which they split by size.
+    """
+    totals = _task_totals(spec, num_units)
+    fixed = {entry.train.task: entry.share for entry in spec.mixture if entry.share is not None}
+    sampled = {entry.train.task: _sampler_weight(spec, entry.weight, totals[entry.train.task]) for entry in spec.mixture}
+    free = {task: weight for task, weight in sampled.items() if task not in fixed}
+    rest = 1 - sum(fixed.values())
+    of_task = fixed | {task: rest * weight / sum(free.values()) for task, weight in free.items()}
+    shares_E = [of_task[entry.train.task] * num / totals[entry.train.task] for entry, num in zip(spec.mixture, num_units, strict=True)]
+    return np.array(shares_E) / sum(shares_E)
+
+
+def _sampler_weight(spec: "TrainSpec", weight: float, num_units: int) -> float:
     match spec.sampler:
         case "proportional":
-            shares = np.array(num_units, float)
+            return float(min(num_units, spec.examples_cap or num_units) ** (1 / spec.temperature))
         case "uniform":
-            shares = np.ones(len(num_units))
+            return 1.0
         case "weights":
-            shares = np.array([task.weight for task in spec.mixture])
-    entries_K = generator("turns", spec.seed).choice(len(shares), num_steps, p=shares / shares.sum())
-    counts = [itertools.count() for _ in shares]
-    return [Turn(entry, next(counts[entry])) for entry in entries_K.tolist()]
+            return weight
+
+
+def _task_totals(spec: "TrainSpec", num_units: Sequence[int]) -> dict[str, int]:
+    """Units of each task, over its languages."""
+    totals: Counter[str] = Counter()
+    for entry, num in zip(spec.mixture, num_units, strict=True):
+        totals[entry.train.task] += num
+    return dict(totals)
 
 
 def draw_units(seed: int, entry: int, num_units: int, batch_size: int, place: int) -> Indices:

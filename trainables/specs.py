@@ -93,7 +93,9 @@ class MixtureTask(Record):
     dev: DataSpec | None
     """Source-language examples; None if the task takes no part in selection."""
     weight: Annotated[float, Field(gt=0)]
-    """Used by the `weights` sampler alone."""
+    """Of the task; used by the `weights` sampler alone."""
+    share: Annotated[float, Field(gt=0, lt=1)] | None
+    """Of all steps, for the task; the tasks without one have the other steps, as the sampler says."""
 
 
 class TrainSpec(_StageSpec):
@@ -105,7 +107,12 @@ class TrainSpec(_StageSpec):
     encoder: EncoderRef
     mixture: Annotated[tuple[MixtureTask, ...], Field(min_length=1)]
     sampler: Literal["proportional", "uniform", "weights"]
-    """How the task of each optimizer step is drawn: by number of examples, equally, or by `weight`."""
+    """How the task of each optimizer step is drawn: by number of examples, equally, or by `weight`. A task's languages share its
+    steps by size."""
+    examples_cap: Annotated[int, Field(gt=0)] | None
+    """The `proportional` sampler counts no more examples than this of any task."""
+    temperature: Annotated[float, Field(gt=0)]
+    """The `proportional` sampler draws by the number of examples to the power of its inverse: 1 as it is, larger ones nearer to equal."""
     layers_trained: Literal["all", "no_embeddings", "head"]
     learning_rate: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(gt=0)]

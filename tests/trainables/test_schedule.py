@@ -28,7 +28,7 @@ def test_turns_follow_the_sampler() -> None:
 
 def test_steps_evals_and_schedule() -> None:
     assert count_steps(toy_spec("tagging", epochs=3.0, steps=None, batch_size=32), [100]) == 10
-    assert count_steps(toy_spec("tagging", epochs=0.1, steps=None, batch_size=1), [30, 8]) == 4
+    assert count_steps(toy_spec("tagging", "mlm", epochs=0.1, steps=None, batch_size=1), [30, 8]) == 4
     assert space_evals(10, 4) == (3, 5, 8, 10)
     assert space_evals(2, 5) == (1, 2)
     assert space_evals(10, 0) == ()
