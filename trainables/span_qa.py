@@ -89,9 +89,9 @@ def _gold_tokens(question: Question, spans: Spans) -> tuple[int, int] | None:
     return (int(touching[0]), int(touching[-1])) if len(touching) else None
 
 
-def _windows(num_tokens: int, capacity: int, max_overlap: int) -> Iterator[slice]:
-    """Windows overlap by at least `max_overlap` tokens or half of one, so that short ones step less than 128 tokens."""
-    step = min(STRIDE_TOKENS, capacity - min(max_overlap, capacity // 2))
+def _windows(num_tokens: int, capacity: int, min_overlap: int) -> Iterator[slice]:
+    """Windows overlap by at least `min_overlap` tokens or half of one, so that short ones step less than 128 tokens."""
+    step = min(STRIDE_TOKENS, capacity - min(min_overlap, capacity // 2))
     for first in range(0, max(1, num_tokens - capacity + step), step):
         yield slice(first, min(first + capacity, num_tokens))
 
