@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeps.leaks import Reference, find_leaks
 from sweeps.results import BASELINE, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
@@ -131,6 +132,15 @@ class SpecBuilder:
                 return default_languages(target, self._languages(f"targets.{target}", target, settings.test, "available"))
             case wanted:
                 return self._languages(f"targets.{target}", target, settings.test, wanted)
+
+    def leaks(self, intermediate: str, target: str) -> tuple[str, ...]:
+        """What is known of a pair's trainings and the examples that it is scored on, one sentence a relation."""
+        uses = {} if intermediate == BASELINE else self.study.mixture(intermediate).tasks
+        trained_on = [Reference(*parse_reference(use.train, task)) for task, use in uses.items()]
+        settings = self.study.targets[target]
+        is_trained = TASKS.load(target).kind != "retrieval"
+        own = Reference(*self._train_reference(target, settings)) if is_trained else None
+        return find_leaks(trained_on, own, Reference(target, settings.test))
 
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""

@@ -45,6 +45,8 @@ def plan(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = N
     saved = counts.trainings_without_sharing - counts.trainings
     print(f"{opened.study.name}: {counts.stages} stages at most, {counts.cached} in the store, {counts.to_run} to run at most")
     print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
+    for leak in counts.leaks:
+        print(f"leak: {leak}")
     print(f"next: polystilts run {_words(study, home, data)}")
 
 

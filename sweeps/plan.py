@@ -67,7 +67,11 @@ class PairProgram:
 
     def result(self) -> PairResult:
         """What is known now."""
-        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem)
+        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self.leaks())
+
+    def leaks(self) -> tuple[str, ...]:
+        """What the trainings of this pair have seen of the examples that it is scored on."""
+        return self.builder.leaks(self.pair.intermediate, self.pair.target)
 
     def steps(self) -> Steps:
         """The recipe of this cell."""

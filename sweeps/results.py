@@ -73,6 +73,8 @@ class PairResult(NamedTuple):
     """One a seed; empty while the pair is unfinished."""
     problem: str | None
     """Why the pair has no result: a stage that failed, by name."""
+    leaks: tuple[str, ...] = ()
+    """What its trainings have seen of the examples that it is scored on."""
 
 
 class StudyResult(NamedTuple):
@@ -85,4 +87,4 @@ class StudyResult(NamedTuple):
     encoders: Mapping[str, Manifest]
     """Shared stages by a readable name: initial encoders, pretraining, intermediate trainings."""
     notes: tuple[str, ...]
-    """Caveats that the report must show, one sentence each: assumed defaults, dev used as test, known leaks."""
+    """Caveats that the report must show, one sentence each: assumed defaults, dev used as test."""

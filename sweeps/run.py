@@ -72,6 +72,8 @@ class Counts(Record):
     trainings_without_sharing: int
     cached: int
     to_run: int
+    leaks: tuple[str, ...]
+    """What trainings are known to have seen of the examples that a pair is scored on, `<intermediate> -> <target>: ...`."""
 
 
 def open_study(path: Path, home: Path, data: Path | None) -> Opened:
@@ -193,6 +195,7 @@ def _counts(walk: Walk) -> Counts:
         trainings_without_sharing=without_sharing + target_trainings,
         cached=cached,
         to_run=0 if walk.is_finished else stages - cached,
+        leaks=tuple(dict.fromkeys(f"{one.pair.intermediate} -> {one.pair.target}: {leak}" for one in programs for leak in one.leaks())),
     )
 
 

@@ -92,7 +92,9 @@ class Cell(NamedTuple):
 def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
     arms = read_arms({found.pair: found for found in result.pairs}, store)
-    return _with_holm([_cell(found.pair, arms, result.source_language) for found in result.pairs])
+    cells = [_cell(found.pair, arms, result.source_language) for found in result.pairs]
+    leaks = [tuple(f"leak: {leak}" for leak in found.leaks) for found in result.pairs]
+    return _with_holm([cell._replace(notes=leak + cell.notes) for leak, cell in zip(leaks, cells, strict=True)])
 
 
 def _cell(pair: PairId, arms: Mapping[PairId, Arm | Missing], source_language: str) -> Cell:

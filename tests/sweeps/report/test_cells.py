@@ -187,3 +187,9 @@ def test_examples_that_contradict_the_manifest_are_no_number(store: Store, resul
 
 def test_no_pairs_are_no_cells(store: Store) -> None:
     assert build_cells(StudyResult("empty", "", "en", (), {}, ()), store) == ()
+
+
+def test_a_leak_is_a_note_of_its_cell_alone(store: Store, result: StudyResult) -> None:
+    leaking = [found._replace(leaks=("the answers were seen",) if found.pair.intermediate == "mnli" else ()) for found in result.pairs]
+    cells = build_cells(result._replace(pairs=tuple(leaking)), store)
+    assert {cell.pair.intermediate for cell in cells if "leak: the answers were seen" in cell.notes} == {"mnli"}
