@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.leaks import Reference, find_leaks
-from sweeps.results import BASELINE, Point
+from sweeps.results import BASELINE, VARIANT, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.language_sets import default_languages, languages_in
@@ -68,6 +68,17 @@ class SpecBuilder:
                     raise StudyError(
                         f"{place}: max_length is {length}, but models.{name} reads at most {limit} tokens; set max_length: {limit} or less"
                     )
+            self._check_layers(name, model)
+
+    def _check_layers(self, name: str, model: Model) -> None:
+        num_layers = self._num_layers(model)
+        for target, settings in self.study.targets.items():
+            for layer in settings.retrieval.layer:
+                if num_layers is not None and not -1 - num_layers <= layer <= num_layers:
+                    raise StudyError(
+                        f"targets.{target}.retrieval.layer: {layer}, but models.{name} has {num_layers} layers; "
+                        f"0 is the embeddings, {num_layers} or -1 the last layer"
+                    )
 
     def initial_encoder(self, name: str) -> Encoder:
         """A model's encoder before any intermediate training: hub, folder or random, then pretrained if the study says so."""
@@ -97,7 +108,12 @@ class SpecBuilder:
         training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
         return self._train(model, encoder.ref, (self._target_mixture(target, settings),), Mixture(), training, seed)
 
-    def evaluation(self, model: str, encoder: EncoderRef, target: str) -> EvaluateSpec:
+    def variants(self, target: str) -> tuple[str, ...]:
+        """The names of a target's variants: one for each layer and pooling of retrieval."""
+        task = TASKS.load(target)
+        return tuple(self.study.targets[target].retrieval.protocols(task)) if task.kind == "retrieval" else (VARIANT,)
+
+    def evaluation(self, model: str, encoder: EncoderRef, target: str, variant: str) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
         settings = self.study.targets[target]
         training = settings.training.over(self.study.target_training).over(DEFAULT_TRAINING)
@@ -113,10 +129,17 @@ class SpecBuilder:
             task=target,
             head=None if task.kind == "retrieval" else self._train_reference(target, settings)[0],
             data=tuple(self._cached_data(target, settings.test, language, None) for language in self.languages(target)),
+            threshold_data=self._threshold_data(target),
             max_length=training.max_length,
             precision=training.precision,
-            retrieval=settings.retrieval if task.kind == "retrieval" else None,
+            retrieval=settings.retrieval.protocols(task)[variant] if task.kind == "retrieval" else None,
         )
+
+    def _threshold_data(self, target: str) -> tuple[DataSpec, ...]:
+        if not TASKS.load(target).is_mining:
+            return ()
+        task, split = parse_reference(self.study.targets[target].dev or "dev", target)
+        return tuple(self._cached_data(task, split, language, None) for language in self.languages(target))
 
     def languages(self, target: str) -> tuple[str, ...]:
         """The languages that a target is scored in."""
@@ -140,7 +163,16 @@ class SpecBuilder:
         settings = self.study.targets[target]
         is_trained = TASKS.load(target).kind != "retrieval"
         own = Reference(*self._train_reference(target, settings)) if is_trained else None
-        return find_leaks(trained_on, own, Reference(target, settings.test))
+        return find_leaks(trained_on, own, self._chosen_on(target, settings), Reference(target, settings.test))
+
+    def _chosen_on(self, target: str, settings: Target) -> Reference | None:
+        """What chooses a target's checkpoint or threshold, if its language is among the scored ones."""
+        task = TASKS.load(target)
+        if task.kind == "retrieval":
+            return Reference(*parse_reference(settings.dev or "dev", target)) if task.is_mining else None
+        train_task, _ = self._train_reference(target, settings)
+        dev = Reference(*parse_reference(settings.dev or self._default_dev(target, train_task), target))
+        return dev if self._source_language(dev.task) in self.languages(target) else None
 
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""
@@ -157,6 +189,10 @@ class SpecBuilder:
                 found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
             except StudyError as error:
                 raise StudyError(f"targets.{target}.test: {error}") from None
+            try:
+                found |= dict.fromkeys(self._threshold_data(target))
+            except StudyError as error:
+                raise StudyError(f"targets.{target}.dev: {error}") from None
         return tuple(found)
 
     def _initial_encoder(self, name: str, model: Model) -> Encoder:
@@ -223,13 +259,18 @@ class SpecBuilder:
 
     def _most_tokens(self, model: Model) -> int | None:
         """The most tokens that an encoder reads; unknown before an encoder from the hub is loaded."""
-        if model.random is not None:
-            return model.random.max_positions
-        path = self._base / (model.folder or "") / "tokenizer_config.json"
+        return model.random.max_positions if model.random else self._number_in(model, "tokenizer_config.json", "model_max_length")
+
+    def _num_layers(self, model: Model) -> int | None:
+        """Of the encoder; unknown before one from the hub is loaded."""
+        return model.random.num_layers if model.random else self._number_in(model, "config.json", "num_hidden_layers")
+
+    def _number_in(self, model: Model, file: str, field: str) -> int | None:
+        path = self._base / (model.folder or "") / file
         if model.folder is None or not path.exists():
             return None
-        limit = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
-        return limit if isinstance(limit, int) else None
+        number = json.loads(path.read_text(encoding="utf-8")).get(field)
+        return number if isinstance(number, int) else None
 
     def _mixture_tasks(self, tasks: Mapping[str, TaskUse]) -> tuple[MixtureTask, ...]:
         return tuple(entry for task, use in tasks.items() for entry in self._task_entries(task, use))

@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 from sweeps.builder import Encoder, SpecBuilder
 from sweeps.pruning import Floors, pruned_at, scores_of
-from sweeps.results import BASELINE, Context, Evaluation, PairId, PairResult, Point, Trial
+from sweeps.results import BASELINE, VARIANT, Context, Evaluation, PairId, PairResult, Point, Trial
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
 from trainables.specs import FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
 from trainables.task import TASKS
-
-VARIANT = "base"
 
 
 class Request(NamedTuple):
@@ -167,7 +165,7 @@ class PairProgram:
         return Encoder(StageEncoder(stage=spec.key), (*encoder.stages, spec), encoder.folder)
 
     def _evaluation(self, trained: Encoder, seed: int) -> Request:
-        spec = self.builder.evaluation(self.pair.model, trained.ref, self.pair.target)
+        spec = self.builder.evaluation(self.pair.model, trained.ref, self.pair.target, self.pair.variant)
         folder = trained.folder if isinstance(trained.ref, FolderEncoder) else None
         return Request(spec, self._context("evaluation", seed, f"evaluation, seed {seed}"), folder, ())
 
@@ -177,10 +175,14 @@ class PairProgram:
 
 
 def plan_study(builder: SpecBuilder) -> list[PairProgram]:
-    """A program for every cell of the study's matrices: targets within intermediates within models."""
+    """A program for every cell of the study's matrices: variants within targets within intermediates within models."""
     study = builder.study
-    cells = itertools.product(study.models, (BASELINE, *study.intermediates), [VARIANT], study.targets)
-    return [PairProgram(PairId(*cell), builder) for cell in cells]
+    rows = itertools.product(study.models, (BASELINE, *study.intermediates), study.targets)
+    return [
+        PairProgram(PairId(model, intermediate, variant, target), builder)
+        for model, intermediate, target in rows
+        for variant in builder.variants(target)
+    ]
 
 
 def _seed(spec: Spec) -> int | None:

@@ -8,6 +8,9 @@ from trainables.manifest import Manifest
 BASELINE = "none"
 """The name of the row without intermediate training."""
 
+VARIANT = "base"
+"""The name of the variant in which nothing is varied."""
+
 Point = Mapping[str, float | int | str]
 """Hyperparameters by the name that they have in the training's spec."""
 
@@ -19,11 +22,11 @@ class PairId(NamedTuple):
     intermediate: str
     """`none` for the baseline."""
     variant: str
-    """What else was varied; `base` where nothing was."""
+    """What else was varied, such as the layer that retrieval embeds with; `base` where nothing was."""
     target: str
 
     def __str__(self) -> str:
-        variant = "" if self.variant == "base" else f" [{self.variant}]"
+        variant = "" if self.variant == VARIANT else f" [{self.variant}]"
         return f"{self.model}: {self.intermediate} -> {self.target}{variant}"
 
 

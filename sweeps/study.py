@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from search_spaces import SPACES
-from sweeps.results import BASELINE
+from sweeps.results import BASELINE, VARIANT
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.data import parse_split
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName, languages_in
-from trainables.specs import Precision, Record, RetrievalProtocol
-from trainables.task import TASKS
+from trainables.specs import Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity
+from trainables.task import TASKS, Task
 
 NO_DEV = "none"
 """Leaves a task of a mixture out of selection."""
@@ -34,6 +34,10 @@ def _names_as_keys(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: {} if entry is None else entry for name, entry in value.items()}
     return value
+
+
+def _one_or_several(value: object) -> object:
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _languages_or_word(value: object) -> object:
@@ -163,6 +167,30 @@ class Model(Record):
         return self
 
 
+class Retrieval(Record):
+    """How the sentences of a retrieval target are embedded and matched; several layers or poolings are variants of each pair."""
+
+    layer: Annotated[tuple[int, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = (-1,)
+    """Index into the hidden states: 0 is the embeddings' output, -1 the last layer."""
+    pooling: Annotated[tuple[Pooling, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = ("mean",)
+    similarity: Similarity = "cosine"
+    margin: Margin | None = None
+    """By default `ratio` where translation pairs are mined (BUCC), else `none`."""
+    neighbours: Annotated[int, Field(gt=0)] = 4
+    """That a margin's mean is over."""
+
+    def protocols(self, task: Task) -> dict[str, RetrievalProtocol]:
+        """The protocol of each variant, by its name."""
+        margin = self.margin or ("ratio" if task.is_mining else "none")
+        both = [(layer, pooling) for layer in self.layer for pooling in self.pooling]
+        return {
+            VARIANT if len(both) == 1 else f"layer{layer}-{pooling}": RetrievalProtocol(
+                layer=layer, pooling=pooling, similarity=self.similarity, margin=margin, neighbours=self.neighbours
+            )
+            for layer, pooling in both
+        }
+
+
 class Target(Record):
     """A target task: trained in the source language, scored in every language."""
 
@@ -170,7 +198,7 @@ class Target(Record):
     """By default the training split of the task that this one trains on by convention (xnli: mnli/train)."""
     dev: str | None = None
     """Selects the point and the checkpoint; by default the task's own dev split, if it has the source language, else its training
-    task's."""
+    task's. Where translation pairs are mined, sets the threshold, language by language."""
     test: str = "test"
     """The split that is scored."""
     languages: Annotated[Literal["all", "available"] | SetName | tuple[str, ...] | None, BeforeValidator(_languages_or_word)] = None
@@ -178,7 +206,7 @@ class Target(Record):
     of the default whose files lie in the data folder; `all` every one, also beyond the benchmarks' means."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
     training: Training = Training()
-    retrieval: RetrievalProtocol = RetrievalProtocol(layer=-1, pooling="mean")
+    retrieval: Retrieval = Retrieval()
     """For retrieval tasks alone."""
 
 
@@ -362,7 +390,7 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
         "intermediate_training": Training,
         "target_training": Training,
         "targets": Target,
-        "retrieval": RetrievalProtocol,
+        "retrieval": Retrieval,
         "search": Search,
         "resources": Resources,
     }

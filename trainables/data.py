@@ -257,7 +257,7 @@ def _check_all(task: Task, examples: list[Example], place: str, labelled: bool) 
     if task.kind == "span_qa" and labelled and not any(cast(Question, example).answers for example in examples):
         raise ValueError(f"{place}: no question has an answer: this split is unlabelled")
     if task.kind == "retrieval":
-        _check_retrieval(cast(list[Passage], examples), place, labelled)
+        _check_retrieval(task, cast(list[Passage], examples), place, labelled)
 
 
 def _problem(task: Task, allowed: frozenset[str], example: Example, labelled: bool) -> str | None:
@@ -303,14 +303,16 @@ def _listed(values: Sequence[str]) -> str:
     return ", ".join(values[:_MAX_SHOWN]) + more
 
 
-def _check_retrieval(passages: list[Passage], place: str, labelled: bool) -> None:
+def _check_retrieval(task: Task, passages: list[Passage], place: str, labelled: bool) -> None:
     candidates = {passage.id for passage in passages if passage.side == "candidate"}
     queries = [passage for passage in passages if passage.side == "query"]
     if not queries or not candidates:
         raise ValueError(f"{place}: {len(queries)} queries and {len(candidates)} candidates; there must be some of each")
     for query in queries:
-        if labelled and not query.relevant:
+        if labelled and not query.relevant and not task.is_mining:
             raise ValueError(f"{place}: query {query.id!r} names no relevant candidate: this split is unlabelled")
         for relevant in query.relevant:
             if relevant not in candidates:
                 raise ValueError(f"{place}: query {query.id!r} names the candidate {relevant!r}, which is not there")
+    if labelled and not any(query.relevant for query in queries):
+        raise ValueError(f"{place}: no query names a relevant candidate: this split is unlabelled")

@@ -1,9 +1,5 @@
-"""From a model's outputs to predictions, per-example counts, measurements and the table of an evaluation.
+"""Evaluations: of the dev sets that select a checkpoint, and of a stage that scores every language."""
 
-Legend: `S` sequences, `T` tokens of all of them, `N` scored examples, `C` classes, `D` hidden size, `K` columns.
-"""
-
-import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -17,153 +13,20 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from trainables.data import load_examples
-from trainables.examples import Choice, Example, Passage, Question, Sentence, Text
-from trainables.features import IGNORED, Features
+from trainables.examples import Example, Passage
+from trainables.features import Features
 from trainables.inference import embed, predict
 from trainables.manifest import Measurement
-from trainables.metrics import (
-    METRICS,
-    Floats,
-    answer_scores,
-    columns_of,
-    mlqa_tokens,
-    scores_at_best_threshold,
-    span_counts_of,
-    squad2_scores,
-    squad_tokens,
-    value_of,
-)
+from trainables.metrics import value_of
 from trainables.model import Model
+from trainables.packing import take
 from trainables.prepare import prepare
-from trainables.retrieval import nearest
-from trainables.span_qa import FoundAnswer, decode_answers
+from trainables.scoring import Scored, choose_threshold, score, score_passages
 from trainables.specs import DataSpec, EvaluateSpec
-from trainables.task import TASKS, Task
+from trainables.task import TASKS
 
-Prediction = str | int | list[str] | list[int]
-"""classification: label. tagging: a tag a word. span_qa: answer. multiple_choice: index of an option.
-retrieval: candidates' ids, best first. mlm: a token id a masked token."""
-
-
-class Scored(NamedTuple):
-    """What is known of each scored example: all examples, but for retrieval the queries alone."""
-
-    ids: list[str]
-    predictions: list[Prediction]
-    columns: tuple[str, ...]
-    counts_NK: Floats
-    """The columns of the task's metrics; a metric's value follows from their sums."""
-
-
-def score(
-    task: Task, head_labels: Sequence[str], language: str, examples: Sequence[Example], features: Features, outputs: NDArray[np.generic]
-) -> Scored:
-    """Scores the outputs of `predict` (retrieval: of `embed`) for the features of `examples`.
-
-    `head_labels` are the labels of the task whose head spoke, in its order; they must be this task's, in any order.
-    """
-    if not np.isfinite(outputs).all():
-        raise FloatingPointError("the model's outputs are not all finite")
-    if set(head_labels) != set(task.labels):
-        raise ValueError(
-            f"the head predicts {', '.join(head_labels) or 'no labels'}, but the task's are {', '.join(task.labels) or 'none'}"
-        )
-    if task.kind == "span_qa":
-        questions = cast(Sequence[Question], examples)
-        return score_answers(task, language, questions, decode_answers(cast(NDArray[np.float32], outputs), features, questions))
-    if task.kind == "retrieval":
-        queries, predictions = _retrieve(cast(Sequence[Passage], examples), cast(NDArray[np.float32], outputs))
-        examples = queries
-        gold: list[object] = [query.relevant for query in queries]
-    else:
-        predictions = _predictions(task, head_labels, features, outputs)
-        gold = _gold(task, examples, features)
-    columns = columns_of(task.metrics)
-    counts_NK = np.zeros((len(examples), len(columns)))
-    for name in task.metrics:
-        places = [columns.index(column) for column in METRICS[name].columns]
-        if name in ("span_f1", "pos_f1"):
-            counts_NK[:, places] = span_counts_of(cast(list[list[str]], predictions), cast(list[tuple[str, ...]], gold))
-        else:
-            counts_NK[:, places] = [_counts(name, task, right, said) for right, said in zip(gold, predictions, strict=True)]
-    return Scored([example.id for example in examples], predictions, columns, counts_NK)
-
-
-def score_answers(task: Task, language: str, questions: Sequence[Question], found: Sequence[FoundAnswer]) -> Scored:
-    """Scores what `decode_answers` found.
-
-    A task has unanswerable questions or it has none; where it has none, an empty answer is never right.
-    """
-    predictions = [answer.said(task.has_unanswerable) for answer in found]
-    columns = columns_of(task.metrics)
-    counts_NK = np.ones((len(questions), len(columns)))
-    for name in task.metrics:
-        texts = [answer.text for answer in found] if name.startswith("best_") else predictions
-        tokens_of = functools.partial(mlqa_tokens, language=language) if name.startswith("mlqa_") else squad_tokens
-        score_of = squad2_scores if task.has_unanswerable else functools.partial(answer_scores, tokens_of=tokens_of)
-        pairs = zip(texts, questions, strict=True)
-        score_N = np.array([score_of(text, question.answers)["exact" in name] for text, question in pairs])
-        if name.startswith("best_"):
-            has_answer_N = np.array([bool(question.answers) for question in questions])
-            is_empty_N = np.array([not text for text in texts])
-            score_N = scores_at_best_threshold(score_N, np.array([answer.null_odds for answer in found]), has_answer_N, is_empty_N)
-        counts_NK[:, columns.index(METRICS[name].columns[0])] = score_N
-    return Scored([question.id for question in questions], list(predictions), columns, counts_NK)
-
-
-def _predictions(task: Task, head_labels: Sequence[str], features: Features, outputs: NDArray[np.generic]) -> list[Prediction]:
-    match task.kind:
-        case "classification":
-            return [head_labels[index] for index in outputs.argmax(axis=1)]
-        case "tagging":
-            best = outputs.argmax(axis=1)
-            return [[head_labels[index] for index in best[tokens]] for tokens in _target_tokens(features)]
-        case "multiple_choice":
-            bounds = np.searchsorted(features.example, np.arange(features.num_examples + 1))
-            return [int(outputs[first:end].argmax()) for first, end in itertools.pairwise(bounds)]
-        case _:
-            return [outputs[tokens].tolist() for tokens in _target_tokens(features)]
-
-
-def _gold(task: Task, examples: Sequence[Example], features: Features) -> list[object]:
-    match task.kind:
-        case "tagging":
-            return [cast(Sentence, example).tags for example in examples]
-        case "mlm":
-            return [features.targets[tokens].tolist() for tokens in _target_tokens(features)]
-        case _:
-            return [cast(Text | Choice, example).label for example in examples]
-
-
-def _target_tokens(features: Features) -> list[NDArray[np.int64]]:
-    """For each example, its tokens that have a target, over all its sequences."""
-    firsts = np.searchsorted(features.example, np.arange(features.num_examples + 1))
-    tokens = np.flatnonzero(features.targets != IGNORED)
-    return np.split(tokens, np.searchsorted(tokens, features.offsets[firsts[1:-1]]))
-
-
-def _retrieve(examples: Sequence[Passage], vectors_SD: NDArray[np.float32]) -> tuple[list[Passage], list[Prediction]]:
-    is_query = np.array([example.side == "query" for example in examples])
-    queries = [example for example in examples if example.side == "query"]
-    candidates = [example for example in examples if example.side != "query"]
-    return queries, [[candidates[index].id] for index in nearest(vectors_SD[is_query], vectors_SD[~is_query])]
-
-
-def _counts(metric: str, task: Task, gold: object, predicted: object) -> tuple[float, ...]:
-    """One example's values of the metric's columns."""
-    match metric:
-        case "accuracy" if task.kind == "retrieval":
-            return cast(list[str], predicted)[0] in cast(tuple[str, ...], gold), 1
-        case "accuracy" if task.kind in ("tagging", "mlm"):
-            pairs = list(zip(cast(Sequence[object], gold), cast(Sequence[object], predicted), strict=True))
-            return sum(right == said for right, said in pairs), len(pairs)
-        case "accuracy":
-            return gold == predicted, 1
-        case "binary_f1":
-            is_gold, is_predicted = gold == task.labels[1], predicted == task.labels[1]
-            return is_gold and is_predicted, is_predicted, is_gold
-        case _:
-            raise AssertionError(f"metric {metric!r} has no counts")
+THRESHOLD = "threshold"
+"""The metric under which the score from which on mined pairs are kept is recorded."""
 
 
 def measure(data: DataSpec, scored: Scored) -> tuple[Measurement, ...]:
@@ -231,26 +94,67 @@ def run_evaluation(
 
     Its columns are language, example_id, prediction (JSON), then one float64 column for each count of the task's metrics.
     """
+    evaluator = _Evaluator(spec, model, tokenizer, folder, cache)
     measurements: list[Measurement] = []
     tables: list[pa.Table] = []
-    dropped: dict[str, int] = {}
-    num_tokens = num_examples = 0
-    for data in spec.data:
-        prepared = prepare(data, folder, tokenizer, spec.max_length, "score", cache)
-        features, examples = prepared.features, load_examples(data, folder).examples
-        if spec.retrieval is not None:
-            vectors_SD = embed(model, features, spec.retrieval.layer, spec.retrieval.pooling)
-            scored = score(TASKS.load(data.task), (), data.language, examples, features, vectors_SD)
-        else:
-            assert spec.head is not None, "an evaluation without a head needs a retrieval protocol"
-            scored = _score_with_head(model, spec.head, data, examples, features)
+    for place, data in enumerate(spec.data):
+        threshold = evaluator.threshold(spec.threshold_data[place]) if spec.threshold_data else None
+        scored = evaluator.score(data, threshold)
         measurements += measure(data, scored)
+        if threshold is not None:
+            measurements.append(threshold)
         tables.append(_table(data.language, scored))
-        dropped |= {f"{data.task}/{data.language}: {reason}": number for reason, number in prepared.dropped.items()}
-        num_tokens += len(features.token_ids)
-        num_examples += features.num_examples
     pq.write_table(pa.concat_tables(tables), table)
-    return Evaluation(tuple(measurements), dropped, num_tokens, num_examples)
+    return Evaluation(tuple(measurements), evaluator.dropped, evaluator.num_tokens, evaluator.num_examples)
+
+
+class _Evaluator:
+    """Scores one set of examples after the other, and counts what it reads."""
+
+    def __init__(
+        self, spec: EvaluateSpec, model: Model, tokenizer: PreTrainedTokenizerBase, folder: str | Path | None, cache: str | Path
+    ) -> None:
+        self._spec, self._model, self._tokenizer = spec, model, tokenizer
+        self._folder, self._cache = folder, cache
+        self._known_vectors: dict[bytes, NDArray[np.float32]] = {}
+        self.dropped: dict[str, int] = {}
+        self.num_tokens = self.num_examples = 0
+
+    def score(self, data: DataSpec, threshold: Measurement | None) -> Scored:
+        examples, features = self._read(data)
+        if self._spec.retrieval is None:
+            assert self._spec.head is not None, "an evaluation without a head needs a retrieval protocol"
+            return _score_with_head(self._model, self._spec.head, data, examples, features)
+        passages = cast(list[Passage], examples)
+        least = 0.0 if threshold is None else threshold.value
+        return score_passages(TASKS.load(data.task), passages, self._vectors(features), self._spec.retrieval, least, self._model.device)
+
+    def threshold(self, data: DataSpec) -> Measurement:
+        """The score from which on mined pairs are kept, as found on `data`."""
+        assert self._spec.retrieval is not None, "only mining has a threshold"
+        examples, features = self._read(data)
+        passages = cast(list[Passage], examples)
+        value = choose_threshold(passages, self._vectors(features), self._spec.retrieval, self._model.device)
+        num_queries = sum(passage.side == "query" for passage in passages)
+        return Measurement(task=data.task, language=data.language, split=data.split, metric=THRESHOLD, value=value, n=num_queries)
+
+    def _read(self, data: DataSpec) -> tuple[list[Example], Features]:
+        prepared = prepare(data, self._folder, self._tokenizer, self._spec.max_length, "score", self._cache)
+        self.dropped |= {f"{data.task}/{data.language}: {reason}": number for reason, number in prepared.dropped.items()}
+        self.num_tokens += len(prepared.features.token_ids)
+        self.num_examples += prepared.features.num_examples
+        return load_examples(data, self._folder).examples, prepared.features
+
+    def _vectors(self, features: Features) -> NDArray[np.float32]:
+        """[S, D]; a sequence that was embedded before, such as a candidate that languages share, is not embedded again."""
+        assert self._spec.retrieval is not None, "vectors are for retrieval"
+        texts = [features.token_ids[first:end].tobytes() for first, end in itertools.pairwise(features.offsets)]
+        places = {text: place for place, text in enumerate(texts) if text not in self._known_vectors}
+        if places:
+            new = np.array(sorted(places.values()), dtype=np.int64)
+            vectors = embed(self._model, take(features, new), self._spec.retrieval.layer, self._spec.retrieval.pooling)
+            self._known_vectors |= {texts[place]: vector for place, vector in zip(new, vectors, strict=True)}
+        return np.stack([self._known_vectors[text] for text in texts])
 
 
 def _table(language: str, scored: Scored) -> pa.Table:

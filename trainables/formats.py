@@ -247,6 +247,13 @@ def squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question]
 
 def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Each question as JSON, with its path in the file and its context."""
+    for place, context, paragraph in squad_paragraphs(path):
+        for q, question in enumerate(member(paragraph, "qas", list, place)):
+            yield f"{place}.qas[{q}]", context, _of_kind(question, dict, f"{place}.qas[{q}]")
+
+
+def squad_paragraphs(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Each paragraph of a SQuAD file as JSON, with its path in the file and its context."""
     try:
         root = json.loads("\n".join(text_lines(path)))
     except json.JSONDecodeError as error:
@@ -255,10 +262,7 @@ def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         place = f"{path}: data[{a}]"
         for p, paragraph in enumerate(member(_of_kind(article, dict, place), "paragraphs", list, place)):
             place = f"{path}: data[{a}].paragraphs[{p}]"
-            context = member(_of_kind(paragraph, dict, place), "context", str, place)
-            for q, question in enumerate(member(paragraph, "qas", list, place)):
-                place = f"{path}: data[{a}].paragraphs[{p}].qas[{q}]"
-                yield place, context, _of_kind(question, dict, place)
+            yield place, member(_of_kind(paragraph, dict, place), "context", str, place), paragraph
 
 
 def answered_question(

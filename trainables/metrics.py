@@ -9,7 +9,7 @@ import string
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,12 +37,17 @@ def _first_over_second(sums: Floats) -> Floats:
     return _ratio(sums[..., 0], sums[..., 1])
 
 
+def _first_over_third(sums: Floats) -> Floats:
+    return _ratio(sums[..., 0], sums[..., 2])
+
+
 def _f1(sums: Floats) -> Floats:
     """From true positives, predicted and gold."""
     return _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
 _SPAN_COLUMNS = ("span_tp", "span_predicted", "span_gold")
+_PAIR_COLUMNS = ("pair_tp", "pair_predicted", "pair_gold")
 
 METRICS = {
     metric.name: metric
@@ -55,6 +60,10 @@ METRICS = {
         Metric("exact_match", ("exact_sum", "questions"), _first_over_second),
         Metric("best_f1", ("best_f1_sum", "questions"), _first_over_second),
         Metric("best_exact_match", ("best_exact_sum", "questions"), _first_over_second),
+        Metric("map_at_20", ("average_precision_sum", "queries"), _first_over_second),
+        Metric("mining_f1", _PAIR_COLUMNS, _f1),
+        Metric("mining_precision", _PAIR_COLUMNS, _first_over_second),
+        Metric("mining_recall", _PAIR_COLUMNS, _first_over_third),
         Metric("mlqa_f1", ("mlqa_f1_sum", "questions"), _first_over_second),
         Metric("mlqa_exact_match", ("mlqa_exact_sum", "questions"), _first_over_second),
     )
@@ -63,7 +72,8 @@ METRICS = {
 `span_f1`: micro F1 of the spans in BIO tags. `pos_f1`: the same count over tags without prefixes, which is XTREME's score for
 part of speech and is not accuracy. `f1`, `exact_match`: of answers, by SQuAD's English rules in every language: those of SQuAD 2.0
 where a task has unanswerable questions, at a null threshold of 0, and there `best_*`: the same at the threshold that suits the
-scored set best. `mlqa_*`: by MLQA's rules for each language."""
+scored set best. `mlqa_*`: by MLQA's rules for each language. `map_at_20`: mean average precision of the first 20 candidates.
+`mining_*`: of sentence pairs found among all of two corpora."""
 
 
 def columns_of(metric_names: Sequence[str]) -> tuple[str, ...]:
@@ -125,6 +135,18 @@ def span_counts_of(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[s
     """For each sentence, its spans in both, predicted, and gold; their sums are seqeval's."""
     both = zip(spans_of(predicted), spans_of(gold), strict=True)
     return [(len(predicted_spans & gold_spans), len(predicted_spans), len(gold_spans)) for predicted_spans, gold_spans in both]
+
+
+def average_precision(ranked: Sequence[str], relevant: Collection[str], cutoff: int = 20) -> float:
+    """The mean, over as many relevant ids as could be among the first `cutoff`, of the precision at the rank of each one found there.
+
+    With one relevant id it is the reciprocal rank, which is what XTREME-R's Mewsli-X score computes (`utils_mewslix.py`).
+    """
+    precisions: list[float] = []
+    for place, candidate in enumerate(ranked[:cutoff], 1):
+        if candidate in relevant:
+            precisions.append((len(precisions) + 1) / place)
+    return sum(precisions) / min(len(relevant), cutoff) if relevant else 0.0
 
 
 def answer_scores(predicted: str, answers: Sequence[Answer], tokens_of: Callable[[str], list[str]]) -> tuple[float, float]:

@@ -51,7 +51,10 @@ class Model(nn.Module):
             return self._head(task)(Encoded(self.hidden(packed), packed, embeddings.weight))
 
     def hidden(self, packed: Packed, layer: int = -1) -> Tensor:
-        """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's."""
+        """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer."""
+        num_layers = self.encoder.config.num_hidden_layers
+        if not -1 - num_layers <= layer <= num_layers:
+            raise ValueError(f"layer {layer} was asked for, but the encoder has {num_layers}; 0 is its embeddings, -1 its last layer")
         positions = packed.position_ids_T + self.family.first_position(self.encoder.config)
         segments = packed.segments_T if self.family.has_segments else torch.zeros_like(packed.segments_T)
         with self._casting():

@@ -136,12 +136,23 @@ class TrainSpec(_StageSpec):
     seed: int
 
 
+Pooling = Literal["mean", "first"]
+Similarity = Literal["cosine", "dot"]
+Margin = Literal["none", "ratio", "distance"]
+
+
 class RetrievalProtocol(Record):
     """How sentences are embedded and matched."""
 
     layer: int
     """Index into the hidden states: 0 is the embeddings' output, -1 the last layer."""
-    pooling: Literal["mean", "first"]
+    pooling: Pooling
+    """The mean over all tokens, special ones included, or the first token."""
+    similarity: Similarity
+    margin: Margin
+    """What a similarity is set against: nothing, or by ratio or distance the mean similarity of both sides' nearest neighbours."""
+    neighbours: Annotated[int, Field(gt=0)]
+    """How many neighbours that mean is over, and how many are looked at for the best margin."""
 
 
 class EvaluateSpec(_StageSpec):
@@ -156,9 +167,12 @@ class EvaluateSpec(_StageSpec):
     """The task whose head is used: the one that was trained (`mnli` for `xnli`); None for retrieval."""
     data: Annotated[tuple[DataSpec, ...], Field(min_length=1)]
     """The scored examples, one entry a language."""
+    threshold_data: tuple[DataSpec, ...]
+    """Mined pairs: the examples that choose the threshold, one entry a language; else empty."""
     max_length: Annotated[int, Field(gt=2)]
     precision: Precision
     retrieval: RetrievalProtocol | None
+    """None for tasks that train a head."""
 
 
 Spec = InitSpec | TrainSpec | EvaluateSpec

@@ -57,7 +57,8 @@ class Task:
     `languages` are those that the task can be evaluated in; training data is in `source_language` alone, save for
     masked-language modelling, which has some in each. `train_on` names the task whose training split is this one's by
     convention (XNLI's is MNLI's). `has_unanswerable` says that some questions of a span_qa task have no answer, which is then
-    something to predict. `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
+    something to predict. `is_mining` says that queries of a retrieval task may have no match: pairs are kept by a threshold that
+    the dev split sets. `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
     matrix. `files` are tried in order: the first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
     `parts` names tasks of the same kind and labels whose examples, one after the other, are this task's.
     `generate(split, language)` is for tasks that are made rather than read.
@@ -70,6 +71,7 @@ class Task:
     labels: tuple[str, ...] = ()
     num_options: int | None = None
     has_unanswerable: bool = False
+    is_mining: bool = False
     metrics: tuple[str, ...]
     train_on: str | None = None
     hub: HubSource | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import trainables.pocket
+from sweeps.plan import plan_study
 from sweeps.run import count, open_study
 
 STUDY = """
@@ -114,3 +115,35 @@ def test_the_shipped_studies_plan(name, tmp_path):
 
 def test_a_wrong_command_line_is_exit_code_2(tmp_path):
     assert polystilts("run", str(write(tmp_path, STUDY)), "--homme", "x").returncode == 2
+
+
+def test_layers_and_poolings_are_variants_of_a_retrieval_target(tmp_path):
+    swept = STUDY.replace(
+        "targets: [xnli, panx, tatoeba]",
+        "targets: {xnli: {}, tatoeba: {retrieval: {layer: [8, 14], pooling: [mean, first]}}, bucc2018: {}}",
+    )
+    opened = open_study(write(tmp_path, swept), tmp_path / "runs", None)
+    programs = plan_study(opened.builder)
+    row = [program.pair for program in programs if program.pair.intermediate == "mnli"]
+    variants = ["layer8-mean", "layer8-first", "layer14-mean", "layer14-first"]
+    assert [(pair.target, pair.variant) for pair in row] == [
+        ("xnli", "base"),
+        *(("tatoeba", variant) for variant in variants),
+        ("bucc2018", "base"),
+    ]
+    encoder = opened.builder.initial_encoder("one").ref
+    specs = [opened.builder.evaluation("one", encoder, "tatoeba", variant) for variant in variants]
+    assert [(spec.retrieval.layer, spec.retrieval.pooling, spec.retrieval.margin) for spec in specs] == [
+        (layer, pooling, "none") for layer in (8, 14) for pooling in ("mean", "first")
+    ]
+    mining = opened.builder.evaluation("one", encoder, "bucc2018", "base")
+    assert (mining.retrieval.margin, mining.retrieval.neighbours) == ("ratio", 4)
+    assert [(data.split, data.language) for data in mining.threshold_data] == [("dev", language) for language in ("de", "fr", "ru", "zh")]
+
+
+def test_a_layer_that_the_encoder_lacks_is_refused(tmp_path):
+    targets = "{pocket_retrieval: {retrieval: {layer: [1, 2]}, training: {max_length: 64}}}"
+    study = write(tmp_path, RETRIEVAL_ALONE.replace("[pocket_retrieval]", targets))
+    done = polystilts("plan", str(study), "--home", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert "retrieval.layer: 2, but models.one has 1 layers; 0 is the embeddings, 1 or -1 the last layer" in done.stderr

@@ -93,6 +93,7 @@ def evaluate_spec(train_key: str) -> EvaluateSpec:
         data=(data("xnli", "en", "test"), data("xnli", "zh-Hant", "test")),
         max_length=128,
         precision="float32",
+        threshold_data=(),
         retrieval=None,
     )
 

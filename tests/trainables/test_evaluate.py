@@ -11,23 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.trainables.task_cases import CASES
 from tests.trainables.toy_data import LABELS, MAX_LENGTHS, TAGS, TEXTS, toy_examples, toy_task, toy_tokenizer
 from tests.trainables.toy_training import toy_init
+from trainables import evaluate
 from trainables.data import data_source
-from trainables.evaluate import Scored, evaluate_dev, load_dev_set, run_evaluation, score
+from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Answer, Passage, Question
 from trainables.family import FAMILIES
 from trainables.features import Features
 from trainables.heads import HeadShape
+from trainables.inference import embed
 from trainables.metrics import value_of
 from trainables.model import Model, load_encoder, with_fresh_heads
 from trainables.prepare import make_features
 from trainables.random_encoder import save_random_encoder
+from trainables.scoring import Scored, score, score_passages
 from trainables.span_qa import decode_answers, span_features
-from trainables.specs import DataSpec, EvaluateSpec, RetrievalProtocol, StageEncoder
+from trainables.specs import DataSpec, EvaluateSpec, Pooling, RetrievalProtocol, StageEncoder
 from trainables.task import TASKS, Kind, Task
 
 KINDS = get_args(Kind)
+TOP_1 = RetrievalProtocol(layer=1, pooling="mean", similarity="cosine", margin="none", neighbours=1)
 
 
 def perfect_outputs(features: Features, examples, num_classes: int) -> np.ndarray:
@@ -61,7 +66,11 @@ def values(task: Task, scored: Scored) -> dict[str, float]:
 def test_perfect_outputs_score_one(kind: Kind, family: str) -> None:
     task, examples = toy_task(kind), toy_examples(kind)
     features = make_features(task, examples, toy_tokenizer(family), MAX_LENGTHS.get(kind, 40), "score").features
-    scored = score(task, task.labels, "en", examples, features, perfect_outputs(features, examples, len(task.labels)))
+    outputs = perfect_outputs(features, examples, len(task.labels))
+    if kind == "retrieval":
+        scored = score_passages(task, examples, outputs, TOP_1, 0)
+    else:
+        scored = score(task, task.labels, "en", examples, features, outputs)
     assert set(values(task, scored).values()) == {1.0}
     queries = [example for example in examples if not isinstance(example, Passage) or example.side == "query"]
     assert scored.ids == [example.id for example in queries]
@@ -211,7 +220,9 @@ def data_of(task: str, split: str, language: str, folder: Path) -> DataSpec:
     return DataSpec(task=task, task_version=TASKS.load(task).version, split=split, language=language, num_examples=None, source=source)
 
 
-def evaluate_spec(task: str, data: tuple[DataSpec, ...], head: str | None, retrieval: RetrievalProtocol | None) -> EvaluateSpec:
+def evaluate_spec(
+    task: str, data: tuple[DataSpec, ...], head: str | None, retrieval: RetrievalProtocol | None, threshold_data: tuple[DataSpec, ...] = ()
+) -> EvaluateSpec:
     return EvaluateSpec(
         kind="evaluate",
         code_version=1,
@@ -223,6 +234,7 @@ def evaluate_spec(task: str, data: tuple[DataSpec, ...], head: str | None, retri
         data=data,
         max_length=40,
         precision="float32",
+        threshold_data=threshold_data,
         retrieval=retrieval,
     )
 
@@ -262,9 +274,64 @@ def test_an_evaluation_scores_every_language_with_the_head_of_the_trained_task(t
 def test_retrieval_needs_no_head(tmp_path: Path) -> None:
     """Every German sentence equals its English one, so even a random encoder finds it."""
     write_files(tmp_path)
-    spec = evaluate_spec("tatoeba", (data_of("tatoeba", "test", "de", tmp_path),), None, RetrievalProtocol(layer=1, pooling="mean"))
+    spec = evaluate_spec("tatoeba", (data_of("tatoeba", "test", "de", tmp_path),), None, TOP_1)
     model = toy_nli_model(tmp_path / "encoder")
     result = run_evaluation(spec, model, toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "examples.parquet")
     assert [(each.value, each.n) for each in result.measurements] == [(1.0, 3)]
     rows = pq.read_table(tmp_path / "examples.parquet").to_pylist()
     assert [(row["example_id"], json.loads(row["prediction"])) for row in rows] == [("0", ["0"]), ("1", ["1"]), ("2", ["2"])]
+
+
+def test_mining_scores_with_the_threshold_of_dev(tmp_path: Path) -> None:
+    """Each gold pair is one sentence twice; the others resemble nothing, and the threshold keeps them out."""
+    lines = {"zh": ["a b c d e", "f g h i", "x x", "y", "z z z z"], "en": ["f g h i", "a b c d e", "m n o p q r s", "t u", "v w v w"]}
+    for split in ("dev", "test"):
+        for side, texts in lines.items():
+            path = tmp_path / f"bucc2018/zh-en.{split}.{side}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("".join(f"{side}-{place}\t{text}\n" for place, text in enumerate(texts)))
+        (tmp_path / f"bucc2018/zh-en.{split}.gold").write_text("zh-0\ten-1\nzh-1\ten-0\n")
+    dev, test = (data_of("bucc2018", split, "zh", tmp_path) for split in ("dev", "test"))
+    spec = evaluate_spec("bucc2018", (test,), None, TOP_1, (dev,))
+    model = toy_nli_model(tmp_path / "encoder")
+    result = run_evaluation(spec, model, toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "examples.parquet")
+    *scores, threshold = result.measurements
+    assert [(each.metric, each.split, each.value, each.n) for each in scores] == [
+        (name, "test", 1.0, 5) for name in ("mining_f1", "mining_precision", "mining_recall")
+    ]
+    assert (threshold.metric, threshold.split, threshold.n) == ("threshold", "dev", 5)
+    assert 0.5 < threshold.value < 1, "between the cosine of equal sentences and that of the next pair"
+    rows = {row["example_id"]: json.loads(row["prediction"]) for row in pq.read_table(tmp_path / "examples.parquet").to_pylist()}
+    assert {query: found for query, found in rows.items() if found} == {"zh-0": ["en-1"], "zh-1": ["en-0"]}
+
+
+def test_candidates_that_languages_share_are_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(case for case in CASES if case.task == "lareqa")
+    for path, content in case.files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    embedded: list[int] = []
+
+    def counting_embed(model: Model, features: Features, layer: int, pooling: Pooling) -> np.ndarray:
+        embedded.append(features.num_examples)
+        return embed(model, features, layer, pooling)
+
+    monkeypatch.setattr(evaluate, "embed", counting_embed)
+    data = tuple(data_of("lareqa", "test", language, tmp_path) for language in ("de", "en", "de"))
+    spec = evaluate_spec("lareqa", data, None, TOP_1)
+    result = run_evaluation(
+        spec, toy_nli_model(tmp_path / "encoder"), toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "examples.parquet"
+    )
+    assert embedded[0] > 11, "a question and all candidates, but those that the tokenizer cannot tell apart"
+    assert embedded[1:] == [1], "another question; nothing new"
+    assert result.measurements[0] == result.measurements[2]
+    rows = pq.read_table(tmp_path / "examples.parquet").to_pylist()
+    assert len(json.loads(rows[0]["prediction"])) == 20
+
+
+@pytest.mark.parametrize("layer", [-4, 3])
+def test_a_layer_that_is_not_there_is_refused(layer: int, tmp_path: Path) -> None:
+    write_files(tmp_path)
+    spec = evaluate_spec("tatoeba", (data_of("tatoeba", "test", "de", tmp_path),), None, TOP_1.model_copy(update={"layer": layer}))
+    with pytest.raises(ValueError, match=f"layer {layer} was asked for, but the encoder has 2"):
+        run_evaluation(spec, toy_nli_model(tmp_path / "encoder"), toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "x")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeps.results import VARIANT
 from tests.sweeps.simulation import builder_of, make_study
 from trainables.keys import canonical_json, content_key
 from trainables.specs import Spec
@@ -57,8 +58,8 @@ def _keys() -> dict[str, str]:
         "squad2 encoder": builder.intermediate("xlmr", "squad2", 0),
         "xnli training": builder.target("xlmr", encoder, "xnli", {"learning_rate": 1e-5}, 0),
         "panx training": builder.target("xlmr", encoder, "panx", {"learning_rate": 1e-5, "batch_size": 16}, 1),
-        "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli"),
-        "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba"),
+        "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli", VARIANT),
+        "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba", VARIANT),
     }
     contents = {name: spec.model_dump(mode="json", exclude={"versions", "encoder"}) for name, spec in specs.items()}
     return {name: content_key(specs[name].kind, content) for name, content in contents.items()}

@@ -10,6 +10,7 @@ from trainables.metrics import (
     METRICS,
     Span,
     answer_scores,
+    average_precision,
     columns_of,
     mlqa_tokens,
     scores_at_best_threshold,
@@ -179,3 +180,23 @@ def test_mlqa_s_rules_end_at_its_languages() -> None:
 def test_every_task_names_known_metrics(name: str) -> None:
     assert TASKS.load(name).metrics
     assert set(TASKS.load(name).metrics) <= set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("ranked", "relevant", "wanted"),
+    [
+        ("abc", "a", 1),
+        ("bca", "a", 1 / 3),
+        ("bcd", "a", 0),
+        ("abcd", "ad", (1 + 2 / 4) / 2),
+        ("ba", "abcd", (1 + 1) / 4),
+        ("x" * 19 + "a", "a", 1 / 20),
+        ("x" * 20 + "a", "a", 0),
+    ],
+)
+def test_average_precision_by_hand(ranked: str, relevant: str, wanted: float) -> None:
+    assert average_precision(list(ranked), list(relevant)) == pytest.approx(wanted)
+
+
+def test_more_relevant_ids_than_places_can_all_be_found() -> None:
+    assert average_precision([str(i) for i in range(20)], [str(i) for i in range(50)]) == 1

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.trainables.toy_data import toy_task
-from trainables.evaluate import score_answers
 from trainables.examples import Answer, Question
 from trainables.metrics import answer_scores, mlqa_tokens, span_counts_of, squad2_scores, squad_tokens, value_of
+from trainables.scoring import score_answers
 from trainables.span_qa import FoundAnswer
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -68,7 +68,10 @@ def evaluate_job(folder: Path, parent: str, task: str = "pawsx", **changes: Any)
         "data": tuple(data_spec(folder, task, "test", language) for language in (("de",) if task == "tatoeba" else ("en", "de"))),
         "max_length": 40,
         "precision": "float32",
-        "retrieval": RetrievalProtocol(layer=1, pooling="mean") if task == "tatoeba" else None,
+        "threshold_data": (),
+        "retrieval": RetrievalProtocol(layer=1, pooling="mean", similarity="cosine", margin="none", neighbours=4)
+        if task == "tatoeba"
+        else None,
     }
     return make_job(folder, EvaluateSpec.model_validate(fields | changes))
 
