@@ -1,4 +1,4 @@
-"""What a training has seen of the examples that a pair is scored on, as far as it is known before any file is read.
+"""What training and selection have seen of the examples that a pair is scored on, as far as it is known before any file is read.
 
 Measured overlaps of texts are not looked at: these are relations that hold whatever the files are.
 """
@@ -36,9 +36,16 @@ CONTAINED = (
 )
 
 
-def find_leaks(intermediate: Sequence[Reference], trained: Reference | None, scored: Reference) -> tuple[str, ...]:
+SAME_FILES: dict[tuple[str, Split], tuple[str, Split]] = {("tydiqa", "dev"): ("tydiqa", "test")}
+"""Two splits of a task that are one: TyDiQA-GoldP publishes no answers but its train and dev files'."""
+
+
+def find_leaks(
+    intermediate: Sequence[Reference], trained: Reference | None, chosen: Reference | None, scored: Reference
+) -> tuple[str, ...]:
     """One sentence for each relation of a pair: of its intermediate training, empty for the baseline, of its target training (None
-    where nothing is trained) and of the examples that it is scored on."""
+    where nothing is trained), of what chooses its checkpoint or threshold (None where nothing scored is among it), and of the
+    examples that it is scored on."""
     seen = [part for reference in intermediate for part in _parts(reference)]
     own = [] if trained is None else _parts(trained)
     found = [
@@ -54,7 +61,16 @@ def find_leaks(intermediate: Sequence[Reference], trained: Reference | None, sco
         for relation in CONTAINED:
             if (reference.task, parse_split(reference.split).split) == relation[:2] and scored.task in relation.scored:
                 found.append(f"{reference.task}/{reference.split} was trained on: {relation.why}")
+    if chosen is not None and _overlaps(_one_name(chosen), _one_name(scored)):
+        found.append(f"{chosen.task}/{chosen.split} chooses what {scored.task}/{scored.split} then scores: in part the same examples")
     return tuple(found)
+
+
+def _one_name(reference: Reference) -> Reference:
+    """A split that goes by two names has the second."""
+    split = parse_split(reference.split)
+    task, name = SAME_FILES.get((reference.task, split.split), (reference.task, split.split))
+    return Reference(task, reference.split.replace(split.split, name, 1))
 
 
 def _parts(reference: Reference) -> list[Reference]:
