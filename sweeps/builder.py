@@ -4,15 +4,16 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeps.leaks import Reference, find_leaks
+from sweeps.leaks import Reference, find_leaks, measure_leaks
 from sweeps.results import BASELINE, VARIANT, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.language_sets import default_languages, languages_in
+from trainables.overlap import TextHashes
 from trainables.specs import (
     DataSpec,
     EncoderRef,
@@ -46,10 +47,16 @@ class Encoder(NamedTuple):
 
 
 class SpecBuilder:
-    """The specs of one study; `base` is the folder that its relative paths start from, `data` the folder of published files."""
+    """The specs of one study; `base` is the folder that its relative paths start from, `data` the folder of published files.
 
-    def __init__(self, study: Study, base: Path, data: Path | None) -> None:
+    `hashes_of` gives the hashes of the texts of some data, or None where they are not known; without it, no overlap is measured.
+    """
+
+    def __init__(
+        self, study: Study, base: Path, data: Path | None, hashes_of: Callable[[DataSpec], TextHashes | None] | None = None
+    ) -> None:
         self.study = study
+        self._hashes_of = hashes_of
         self._base = base
         self._data = data
         self._versions = library_versions()
@@ -157,13 +164,18 @@ class SpecBuilder:
                 return self._languages(f"targets.{target}", target, settings.test, wanted)
 
     def leaks(self, intermediate: str, target: str) -> tuple[str, ...]:
-        """What is known of a pair's trainings and the examples that it is scored on, one sentence a relation."""
+        """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
         uses = {} if intermediate == BASELINE else self.study.mixture(intermediate).tasks
         trained_on = [Reference(*parse_reference(use.train, task)) for task, use in uses.items()]
         settings = self.study.targets[target]
         is_trained = TASKS.load(target).kind != "retrieval"
         own = Reference(*self._train_reference(target, settings)) if is_trained else None
-        return find_leaks(trained_on, own, self._chosen_on(target, settings), Reference(target, settings.test))
+        known = find_leaks(trained_on, own, self._chosen_on(target, settings), Reference(target, settings.test))
+        if self._hashes_of is None:
+            return known
+        entries = self._mixture_tasks(uses) + ((self._target_mixture(target, settings),) if is_trained else ())
+        scored = [self._cached_data(target, settings.test, language, None) for language in self.languages(target)]
+        return known + measure_leaks([entry.train for entry in entries], scored, self._hashes_of)
 
     def _chosen_on(self, target: str, settings: Target) -> Reference | None:
         """What chooses a target's checkpoint or threshold, if its language is among the scored ones."""

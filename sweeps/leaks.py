@@ -1,12 +1,13 @@
-"""What training and selection have seen of the examples that a pair is scored on, as far as it is known before any file is read.
-
-Measured overlaps of texts are not looked at: these are relations that hold whatever the files are.
+"""What training and selection have seen of the examples that a pair is scored on: relations known before any file is read, and
+measured overlaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from trainables.data import parse_split
+from trainables.overlap import WHOLE, TextHashes, num_shared
+from trainables.specs import DataSpec
 from trainables.task import TASKS, Split
 
 
@@ -35,9 +36,14 @@ CONTAINED = (
     ),
 )
 
-
 SAME_FILES: dict[tuple[str, Split], tuple[str, Split]] = {("tydiqa", "dev"): ("tydiqa", "test")}
 """Two splits of a task that are one: TyDiQA-GoldP publishes no answers but its train and dev files'."""
+
+NOTED = {WHOLE: "whole examples", "context": "contexts", "text": "first texts of pairs", "pair": "second texts of pairs"}
+"""What is noted when it is shared. A question or a prompt alone is not: many share one and have another answer."""
+
+NOTED_SHARE = 0.01
+"""Of the scored examples of a language, from which on a shared part is noted; a whole example is noted from the first on."""
 
 
 def find_leaks(
@@ -71,6 +77,39 @@ def _one_name(reference: Reference) -> Reference:
     split = parse_split(reference.split)
     task, name = SAME_FILES.get((reference.task, split.split), (reference.task, split.split))
     return Reference(task, reference.split.replace(split.split, name, 1))
+
+
+def measure_leaks(
+    trained: Sequence[DataSpec], scored: Sequence[DataSpec], hashes_of: Callable[[DataSpec], TextHashes | None]
+) -> tuple[str, ...]:
+    """One sentence for each training split, whatever its languages, that shares texts with the examples that a pair is scored on.
+
+    `scored` is one split in several languages. Data of which `hashes_of` knows nothing are passed over.
+    """
+    seen: dict[str, list[TextHashes]] = {}
+    for data in dict.fromkeys(trained):
+        if (hashes := hashes_of(data)) is not None:
+            seen.setdefault(f"{data.task}/{data.split}", []).append(hashes)
+    asked = {data.language: hashes for data in scored if (hashes := hashes_of(data)) is not None} if seen else {}
+    found = []
+    for name, texts in seen.items():
+        whole = _shared(texts, asked, WHOLE)
+        for what, words in NOTED.items():
+            shared = whole if what == WHOLE else _shared(texts, asked, what)
+            if shared and (what == WHOLE or shared != whole):
+                where = ", ".join(f"{language} {number:,} of {num:,}" for language, (number, num) in shared.items())
+                found.append(f"{name} was trained on and holds {words} of {scored[0].task}/{scored[0].split}, which is scored: {where}")
+    return tuple(found)
+
+
+def _shared(seen: Sequence[TextHashes], asked: Mapping[str, TextHashes], what: str) -> dict[str, tuple[int, int]]:
+    """By language, the number of scored examples that share what is compared, and of all; only what is noted."""
+    found = {}
+    for language, hashes in asked.items():
+        number, num = (num_shared(seen, hashes, what), len(hashes[what])) if what in hashes else (0, 0)
+        if number and (what == WHOLE or number >= NOTED_SHARE * num):
+            found[language] = (number, num)
+    return found
 
 
 def _parts(reference: Reference) -> list[Reference]:

@@ -1,5 +1,6 @@
 """Runs a study from file to report; every verb of the command line that looks at a study comes through here."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,6 +21,7 @@ from sweeps.tracking import Tracker
 from sweeps.walk import Walk
 from trainables.data import load_examples
 from trainables.manifest import Manifest
+from trainables.overlap import TextHashes, keep_text_hashes, load_text_hashes
 from trainables.specs import DataSpec, Job, Record, Spec
 from trainables.store import Store
 from trainables.task import TASKS
@@ -81,9 +83,11 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     study = load_study(path)
     if data is not None and not data.is_dir():
         raise StudyError(f"--data {data}: there is no such folder")
-    builder = SpecBuilder(study, path.resolve().parent, data)
-    builder.check()
     where = Home(home)
+    builder = SpecBuilder(
+        study, path.resolve().parent, data, functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache))
+    )
+    builder.check()
     return Opened(study, builder, where, data, Store(str(where.store), where.cache))
 
 
@@ -171,13 +175,23 @@ def report_study(opened: Opened) -> tuple[StudyResult, Report]:
     return result, write_report(result, opened.store, opened.home.report(opened.study.name))
 
 
-def check_data(specs: Sequence[DataSpec], data: Path | None) -> None:
-    """Reads everything that a study can touch, so that a bad file ends it before the first training."""
+def text_hashes(spec: DataSpec, folder: Path | None, cache: Path) -> TextHashes | None:
+    """The hashes of the texts of some examples, to measure what was seen of them; of what is made rather than read there are none."""
+    try:
+        return None if spec.source == "generated" else load_text_hashes(spec, folder, cache)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+
+
+def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> None:
+    """Reads everything that a study can touch, so that a bad file ends it before the first training; keeps the hashes of its texts."""
     for spec in specs:
         try:
-            load_examples(spec, data, labelled=TASKS.load(spec.task).kind != "mlm")
+            examples = load_examples(spec, data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
             raise StudyError(str(error)) from None
+        if spec.source != "generated":
+            keep_text_hashes(spec, examples, cache)
 
 
 def _counts(walk: Walk) -> Counts:
@@ -209,7 +223,7 @@ def _num_stages(programs: Sequence[PairProgram]) -> int:
 
 
 def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
-    check_data(opened.builder.all_data(), opened.data)
+    check_data(opened.builder.all_data(), opened.data, opened.home.cache)
     with cluster(opened.study.resources) as found:
         tracebacks = run_walk(walk, opened.study.resources, found, opened.store, lambda request: _job(opened, request), journal)
     journal.settle()
