@@ -1,5 +1,6 @@
 """From a DataSpec to its examples: finds the files or the hub data set, reads them, checks every entry, takes slice and subset."""
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -57,11 +58,24 @@ def read_examples(task: Task, data: DataSpec, folder: str | Path | None, *, labe
             dropped[entry.reason] += 1
         else:
             examples.append(entry)
-    _check_all(task, examples, origin.place, labelled)
+    _check_all(with_labels(task, data, folder), examples, origin.place, labelled)
     examples = _take(examples, functools.partial(_slice, start=start, stop=stop, place=origin.place, split=data.split))
     if data.num_examples is not None:
         examples = _take(examples, functools.partial(_subset, num_examples=data.num_examples, place=f"{origin.place}, {data.split}"))
     return Examples(examples, dict(sorted(dropped.items())))
+
+
+def with_labels(task: Task, data: DataSpec, folder: str | Path | None) -> Task:
+    """The task with its labels: those of the files that `data` is read from, where the task does not name them itself."""
+    if not task.has_file_labels:
+        return task
+    assert folder is not None, "labels in files need files"
+    found = _existing_files(task, parse_split(data.split).split, data.language, folder)
+    assert found is not None, "who asks for labels has found the examples"
+    layout = found[0]
+    assert layout.read_labels is not None, "all layouts of a task name its labels, or none does"
+    states = tuple(_state(path) for path in _label_files(layout, folder))
+    return dataclasses.replace(task, labels=_read_labels(layout.read_labels, states))
 
 
 def data_source(task_name: str, split: str, language: str, folder: str | Path | None) -> str:
@@ -128,8 +142,8 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
         if found is None:
             raise ValueError(_nothing_found(place, task, split, language, Path(folder)))
         layout, paths = found
-        names = ", ".join(str(path) for path in paths)
-        return Origin(f"files:{_hash_files(paths)}", f"{place} ({names})", lambda: layout.read(paths, language))
+        source = f"files:{_hash_files([*paths, *_label_files(layout, folder)])}"
+        return Origin(source, f"{place} ({_listed(list(map(str, paths)))})", lambda: layout.read(paths, language))
     if task.hub is None:
         raise ValueError(f"{place}: the task is not on the hub; name a data folder that holds its files")
     if (hub := task.hub_of(language)) is None:
@@ -159,22 +173,36 @@ def _known_languages(task: Task) -> tuple[str, ...]:
 def _existing_files(task: Task, split: Split, language: str, folder: str | Path) -> tuple[FileSource, list[Path]] | None:
     for layout in task.files:
         paths = _layout_paths(layout, split, language, Path(folder))
-        if paths and all(path.is_file() for path in paths):
+        if paths and all(path.is_file() for path in [*paths, *_label_files(layout, folder)]):
             return layout, paths
     return None
 
 
 def _layout_paths(layout: FileSource, split: Split, language: str, folder: Path) -> list[Path]:
-    code = layout.codes.get(language, language)
-    return [folder / pattern.format(language=code) for pattern in layout.paths.get(split, ())]
+    return _expanded(layout.paths.get(split, ()), layout.codes.get(language, language), folder)
+
+
+def _expanded(patterns: Sequence[str], code: str, folder: Path) -> list[Path]:
+    """The files that patterns name; one with `*` that matches none stands for itself, a file that is not there."""
+    paths = []
+    for pattern in patterns:
+        name = pattern.format(language=code)
+        paths += (sorted(folder.glob(name)) if "*" in name else []) or [folder / name]
+    return paths
+
+
+def _label_files(layout: FileSource, folder: str | Path) -> list[Path]:
+    return _expanded(layout.label_paths, "", Path(folder))
 
 
 def _nothing_found(place: str, task: Task, split: Split, language: str, folder: Path) -> str:
-    tried = [str(path) for layout in task.files for path in _layout_paths(layout, split, language, folder)]
+    layouts = [layout for layout in task.files if split in layout.paths]
+    tried = [[*_layout_paths(layout, split, language, folder), *_label_files(layout, folder)] for layout in layouts]
+    names = list(dict.fromkeys(str(path) for paths in tried for path in paths))
     splits = [other for other in _SPLITS if _existing_files(task, other, language, folder)]
     languages = languages_with(task, split, folder)
     return (
-        f"{place}: no files; tried {', '.join(tried) or f'nothing: the task has no layout with a {split} split'}; "
+        f"{place}: no files; tried {_listed(names) or f'nothing: the task has no layout with a {split} split'}; "
         f"languages with {split} files: {', '.join(languages) or 'none'}; splits with {language} files: {', '.join(splits) or 'none'}"
     )
 
@@ -183,14 +211,26 @@ def _hash_files(paths: Sequence[Path]) -> str:
     """16 hex of the sha256 over the files' own sha256s, in order."""
     total = hashlib.sha256()
     for path in paths:
-        stat = path.stat()
-        total.update(_hash_file((str(path), stat.st_size, stat.st_mtime_ns)))
+        total.update(_hash_file(_state(path)))
     return total.hexdigest()[:16]
 
 
+_State = tuple[str, int, int]
+"""A file by path, size and time of change in nanoseconds: what is remembered of one state does not stand for another."""
+
+
+def _state(path: Path) -> _State:
+    stat = path.stat()
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=4)
+def _read_labels(read: Callable[[Sequence[Path]], tuple[str, ...]], states: tuple[_State, ...]) -> tuple[str, ...]:
+    return read([Path(path) for path, _, _ in states])
+
+
 @functools.lru_cache(maxsize=4096)
-def _hash_file(state: tuple[str, int, int]) -> bytes:
-    """Of a file by path, size and time of change in nanoseconds: a new state is hashed anew."""
+def _hash_file(state: _State) -> bytes:
     with open(state[0], "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -12,7 +12,7 @@ from typing import Literal, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from trainables.data import load_examples
+from trainables.data import load_examples, with_labels
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.feature_file import Prepared, read_prepared, write_prepared
 from trainables.features import IGNORED, Features
@@ -42,7 +42,7 @@ def prepare(
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
         loaded = load_examples(data, folder)
-        made = make_features(TASKS.load(data.task), loaded.examples, tokenizer, max_length, purpose)
+        made = make_features(with_labels(TASKS.load(data.task), data, folder), loaded.examples, tokenizer, max_length, purpose)
         write_prepared(path, made._replace(dropped=loaded.dropped | made.dropped))
     return read_prepared(path)
 

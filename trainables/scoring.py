@@ -52,10 +52,11 @@ def score(
 ) -> Scored:
     """Scores the outputs of `predict` for the features of `examples`.
 
-    `head_labels` are the labels of the task whose head spoke, in its order; they must be this task's, in any order.
+    `head_labels` are the labels of the task whose head spoke, in its order; they must be this task's, in any order. Where labels lie in
+    files, the head has those that it was trained with, and what it does not know it gets wrong.
     """
     _check_finite(outputs)
-    if set(head_labels) != set(task.labels):
+    if not task.has_file_labels and set(head_labels) != set(task.labels):
         raise ValueError(
             f"the head predicts {', '.join(head_labels) or 'no labels'}, but the task's are {', '.join(task.labels) or 'none'}"
         )

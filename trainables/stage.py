@@ -12,7 +12,7 @@ import torch.distributed as dist
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from trainables.data import load_examples
+from trainables.data import load_examples, with_labels
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
@@ -91,7 +91,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         for entry in spec.mixture
         if entry.dev is not None
     ]
-    tasks = {head_name(entry.train.task): TASKS.load(entry.train.task) for entry in spec.mixture}
+    tasks = {head_name(entry.train.task): with_labels(TASKS.load(entry.train.task), entry.train, job.data) for entry in spec.mixture}
     shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
     model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
     inherit_head(model, source.folder_or_hub, MLM_HEAD)

@@ -39,14 +39,17 @@ class HubSource:
 class FileSource:
     """One layout of published files below the data folder.
 
-    `paths` maps a split to the files that make it up, relative to the data folder; each may hold `{language}`.
-    `read(paths, language)` yields the examples of one split, in the order of the files. `codes` renames our language
-    codes to those that the file names use.
+    `paths` maps a split to the files that make it up, relative to the data folder; each may hold `{language}`, and `*` for all
+    files of a folder that match, sorted by name. `read(paths, language)` yields the examples of one split, in the order of the files.
+    `codes` renames our language codes to those that the file names use. Where the label set lies in the data, as with a licensed treebank,
+    `label_paths` are the files that `read_labels(paths)` finds it in; they are a part of every split's source.
     """
 
     paths: Mapping[Split, tuple[str, ...]]
     read: Callable[[Sequence[Path], str], Entries]
     codes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label_paths: tuple[str, ...] = ()
+    read_labels: Callable[[Sequence[Path]], tuple[str, ...]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class Task:
     """A task, as its file under `trainables/tasks` describes it.
 
     `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
+    `labels` are empty where the files name them (`trainables.data.with_labels`).
     `languages` are those that the task can be evaluated in; training data is in `source_language` alone, save for
     masked-language modelling, which has some in each. `train_on` names the task whose training split is this one's by
     convention (XNLI's is MNLI's). `has_unanswerable` says that some questions of a span_qa task have no answer, which is then
@@ -80,6 +84,11 @@ class Task:
     parts: tuple[str, ...] = ()
     generate: Callable[[Split, str], Entries] | None = None
     generated_splits: tuple[Split, ...] = ("train", "dev", "test")
+
+    @property
+    def has_file_labels(self) -> bool:
+        """Whether the labels lie in the files rather than here."""
+        return any(layout.read_labels is not None for layout in self.files)
 
     def hub_of(self, language: str) -> HubSource | None:
         """The hub's data set that holds a language, if one does."""

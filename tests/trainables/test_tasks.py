@@ -37,7 +37,9 @@ def test_task_file_keeps_the_contract(name: str) -> None:
     assert re.search(r"licence|CC0|CC BY|Apache|BSD|MIT|public domain|free for any purpose", document), "the docstring names no licence"
     assert task.version >= 1
     assert task.kind in get_args(Kind)
-    assert bool(task.labels) == (task.kind in ("classification", "tagging")), "labels are for classification and tagging"
+    has_labels = bool(task.labels) != task.has_file_labels
+    assert has_labels == (task.kind in ("classification", "tagging")), "labels are for classification and tagging, here or in the files"
+    assert all(bool(layout.label_paths) == (layout.read_labels is not None) == task.has_file_labels for layout in task.files)
     assert len(set(task.labels)) == len(task.labels)
     assert bool(task.num_options) == (task.kind == "multiple_choice"), "options are for multiple choice"
     assert task.languages
