@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.leaks import Reference, find_leaks, measure_leaks
-from sweeps.results import BASELINE, VARIANT, Point
+from sweeps.results import BASELINE, ORACLE, VARIANT, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
 from trainables.data import available_languages, data_source
 from trainables.language_sets import default_languages, languages_in
@@ -109,16 +109,18 @@ class SpecBuilder:
         spec = self.intermediate(model, intermediate, encoder_seed)
         return Encoder(StageEncoder(stage=spec.key), (*initial.stages, spec), initial.folder)
 
-    def target(self, model: str, encoder: Encoder, target: str, point: Point, seed: int) -> TrainSpec:
+    def target(self, model: str, encoder: Encoder, target: str, variant: str, point: Point, seed: int) -> TrainSpec:
         """The training of a target task at one point of the search."""
         settings = self.study.targets[target]
         training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
-        return self._train(model, encoder.ref, (self._target_mixture(target, settings),), Mixture(), training, seed)
+        return self._train(model, encoder.ref, (self._target_mixture(target, settings, variant),), Mixture(), training, seed)
 
     def variants(self, target: str) -> tuple[str, ...]:
-        """The names of a target's variants: one for each layer and pooling of retrieval."""
-        task = TASKS.load(target)
-        return tuple(self.study.targets[target].retrieval.protocols(task)) if task.kind == "retrieval" else (VARIANT,)
+        """The names of a target's variants: one for each layer and pooling of retrieval, or for each way of selection."""
+        task, settings = TASKS.load(target), self.study.targets[target]
+        if task.kind == "retrieval":
+            return tuple(settings.retrieval.protocols(task))
+        return tuple({"source": VARIANT, "oracle": ORACLE}[selection] for selection in dict.fromkeys(settings.selection))
 
     def evaluation(self, model: str, encoder: EncoderRef, target: str, variant: str) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
@@ -163,28 +165,28 @@ class SpecBuilder:
             case wanted:
                 return self._languages(f"targets.{target}", target, settings.test, wanted)
 
-    def leaks(self, intermediate: str, target: str) -> tuple[str, ...]:
+    def leaks(self, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
         """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
         uses = {} if intermediate == BASELINE else self.study.mixture(intermediate).tasks
         trained_on = [Reference(*parse_reference(use.train, task)) for task, use in uses.items()]
         settings = self.study.targets[target]
         is_trained = TASKS.load(target).kind != "retrieval"
         own = Reference(*self._train_reference(target, settings)) if is_trained else None
-        known = find_leaks(trained_on, own, self._chosen_on(target, settings), Reference(target, settings.test))
+        known = find_leaks(trained_on, own, self._chosen_on(target, settings, variant), Reference(target, settings.test))
         if self._hashes_of is None:
             return known
-        entries = self._mixture_tasks(uses) + ((self._target_mixture(target, settings),) if is_trained else ())
+        entries = self._mixture_tasks(uses) + ((self._target_mixture(target, settings, variant),) if is_trained else ())
         scored = [self._cached_data(target, settings.test, language, None) for language in self.languages(target)]
         return known + measure_leaks([entry.train for entry in entries], scored, self._hashes_of)
 
-    def _chosen_on(self, target: str, settings: Target) -> Reference | None:
-        """What chooses a target's checkpoint or threshold, if its language is among the scored ones."""
+    def _chosen_on(self, target: str, settings: Target, variant: str) -> Reference | None:
+        """What chooses a target's checkpoint or threshold, if some of its languages are scored."""
         task = TASKS.load(target)
         if task.kind == "retrieval":
             return Reference(*parse_reference(settings.dev or "dev", target)) if task.is_mining else None
-        train_task, _ = self._train_reference(target, settings)
-        dev = Reference(*parse_reference(settings.dev or self._default_dev(target, train_task), target))
-        return dev if self._source_language(dev.task) in self.languages(target) else None
+        dev = self._target_mixture(target, settings, variant).dev
+        is_scored = any(data.language in self.languages(target) for data in dev)
+        return Reference(dev[0].task, dev[0].split) if is_scored else None
 
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""
@@ -196,7 +198,8 @@ class SpecBuilder:
             found |= dict.fromkeys(_data_of_mixture(self._mixture_tasks(self.study.mixture(intermediate).tasks)))
         for target, settings in self.study.targets.items():
             if TASKS.load(target).kind != "retrieval":
-                found |= dict.fromkeys(_data_of_mixture((self._target_mixture(target, settings),)))
+                mixtures = tuple(self._target_mixture(target, settings, variant) for variant in self.variants(target))
+                found |= dict.fromkeys(_data_of_mixture(mixtures))
             try:
                 found |= {self._cached_data(target, settings.test, language, None): None for language in self.languages(target)}
             except StudyError as error:
@@ -291,25 +294,36 @@ class SpecBuilder:
         train_task, train_split = parse_reference(use.train, task)
         for language in self._languages(f"tasks.{task}", train_task, train_split, use.languages):
             is_source = language == self._source_language(train_task)
-            dev = self._mixture_dev(task, use.dev, language) if is_source else None
+            dev = self._mixture_dev(task, use.dev, language) if is_source else ()
             train = self._cached_data(train_task, train_split, language, use.num_examples)
             yield MixtureTask(train=train, dev=dev, weight=use.weight, share=use.share)
 
-    def _mixture_dev(self, task: str, reference: str | None, language: str) -> DataSpec | None:
+    def _mixture_dev(self, task: str, reference: str | None, language: str) -> tuple[DataSpec, ...]:
         if reference == NO_DEV or (reference is None and not TASKS.load(task).has_split("dev")):
-            return None
+            return ()
         dev_task, dev_split = parse_reference(reference or "dev", task)
-        return self._cached_data(dev_task, dev_split, language, None)
+        return (self._cached_data(dev_task, dev_split, language, None),)
 
-    def _target_mixture(self, target: str, settings: Target) -> MixtureTask:
+    def _target_mixture(self, target: str, settings: Target, variant: str) -> MixtureTask:
         train_task, train_split = self._train_reference(target, settings)
-        dev_task, dev_split = parse_reference(settings.dev or self._default_dev(target, train_task), target)
         return MixtureTask(
             train=self._cached_data(train_task, train_split, self._source_language(train_task), settings.num_examples),
-            dev=self._cached_data(dev_task, dev_split, self._source_language(dev_task), None),
+            dev=self._oracle_dev(target, settings) if variant == ORACLE else self._source_dev(target, settings, train_task),
             weight=1.0,
             share=None,
         )
+
+    def _source_dev(self, target: str, settings: Target, train_task: str) -> tuple[DataSpec, ...]:
+        task, split = parse_reference(settings.dev or self._default_dev(target, train_task), target)
+        return (self._cached_data(task, split, self._source_language(task), None),)
+
+    def _oracle_dev(self, target: str, settings: Target) -> tuple[DataSpec, ...]:
+        task, split = parse_reference(settings.dev or "dev", target)
+        known = available_languages(task, split, self._data)
+        languages = [language for language in self.languages(target) if language in known]
+        if not languages:
+            raise StudyError(f"targets.{target}.selection: no scored language has {task}/{split}, which an oracle selects on")
+        return tuple(self._cached_data(task, split, language, None) for language in languages)
 
     def _train_reference(self, target: str, settings: Target) -> tuple[str, str]:
         return parse_reference(settings.train or f"{TASKS.load(target).train_on or target}/train", target)
@@ -358,7 +372,7 @@ def _data_of(spec: Spec) -> tuple[DataSpec, ...]:
 
 
 def _data_of_mixture(mixture: Iterable[MixtureTask]) -> tuple[DataSpec, ...]:
-    return tuple(data for entry in mixture for data in (entry.train, entry.dev) if data is not None)
+    return tuple(data for entry in mixture for data in (entry.train, *entry.dev))
 
 
 def _folder_hash(place: str, folder: Path) -> str:

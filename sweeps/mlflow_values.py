@@ -24,7 +24,7 @@ def parameters(spec: Mapping[str, Any]) -> dict[str, str]:
         elif name == "mixture":
             flat["tasks"] = " + ".join(tasks(spec))
             flat["train_data"] = "; ".join(_data(task["train"]) for task in value)
-            flat["dev_data"] = "; ".join(_data(task["dev"]) for task in value if task["dev"] is not None)
+            flat["dev_data"] = "; ".join(_data(dev) for task in value for dev in task["dev"])
             flat["weights"] = " ".join(str(task["weight"]) for task in value)
         elif name in ("data", "tokenizer_text"):
             flat[name] = "; ".join(_data(data) for data in value)

@@ -69,7 +69,7 @@ class PairProgram:
 
     def leaks(self) -> tuple[str, ...]:
         """What the trainings of this pair have seen of the examples that it is scored on."""
-        return self.builder.leaks(self.pair.intermediate, self.pair.target)
+        return self.builder.leaks(self.pair.intermediate, self.pair.target, self.pair.variant)
 
     def steps(self) -> Steps:
         """The recipe of this cell."""
@@ -156,7 +156,7 @@ class PairProgram:
         return Request(spec, context, encoder.folder, ())
 
     def _training(self, encoder: Encoder, point: Point, seed: int, floors: Floors) -> Request:
-        spec = self.builder.target(self.pair.model, encoder, self.pair.target, point, seed)
+        spec = self.builder.target(self.pair.model, encoder, self.pair.target, self.pair.variant, point, seed)
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in point.items())
         return Request(spec, self._context("trial", seed, f"seed {seed}, {settings}"), encoder.folder, floors)
 

@@ -11,6 +11,9 @@ BASELINE = "none"
 VARIANT = "base"
 """The name of the variant in which nothing is varied."""
 
+ORACLE = "oracle"
+"""The name of the variant whose checkpoints and points are chosen on target-language examples."""
+
 Point = Mapping[str, float | int | str]
 """Hyperparameters by the name that they have in the training's spec."""
 
@@ -22,7 +25,7 @@ class PairId(NamedTuple):
     intermediate: str
     """`none` for the baseline."""
     variant: str
-    """What else was varied, such as the layer that retrieval embeds with; `base` where nothing was."""
+    """What else was varied, such as the layer that retrieval embeds with, or what selects; `base` where nothing was."""
     target: str
 
     def __str__(self) -> str:

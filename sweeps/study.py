@@ -167,6 +167,9 @@ class Model(Record):
         return self
 
 
+Selection = Literal["source", "oracle"]
+
+
 class Retrieval(Record):
     """How the sentences of a retrieval target are embedded and matched; several layers or poolings are variants of each pair."""
 
@@ -204,6 +207,9 @@ class Target(Record):
     languages: Annotated[Literal["all", "available"] | SetName | tuple[str, ...] | None, BeforeValidator(_languages_or_word)] = None
     """By default XTREME's, where it has the task, else all that the task has. `xtreme-r` takes that benchmark's; `available` those
     of the default whose files lie in the data folder; `all` every one, also beyond the benchmarks' means."""
+    selection: Annotated[tuple[Selection, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = ("source",)
+    """Whose dev examples choose point and checkpoint: the source language's, or, as an `oracle` that no zero-shot transfer has, those of
+    all scored languages that have some. Both together are variants of each pair."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
     training: Training = Training()
     retrieval: Retrieval = Retrieval()

@@ -90,8 +90,8 @@ class MixtureTask(Record):
     """One task of a mixture: what it trains on, and what selects the checkpoint."""
 
     train: DataSpec
-    dev: DataSpec | None
-    """Source-language examples; None if the task takes no part in selection."""
+    dev: tuple[DataSpec, ...]
+    """Source-language examples, or those of several languages where an oracle selects; empty if the task takes no part in selection."""
     weight: Annotated[float, Field(gt=0)]
     """Of the task; used by the `weights` sampler alone."""
     share: Annotated[float, Field(gt=0, lt=1)] | None

@@ -87,9 +87,9 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     cache = Path(job.cache)
     prepared = [prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache) for entry in spec.mixture]
     dev_sets = [
-        load_dev_set(head_name(entry.train.task), entry.dev, job.data, tokenizer, spec.max_length, cache)
+        load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, cache)
         for entry in spec.mixture
-        if entry.dev is not None
+        for dev in entry.dev
     ]
     tasks = {head_name(entry.train.task): with_labels(TASKS.load(entry.train.task), entry.train, job.data) for entry in spec.mixture}
     shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
-from sweeps.results import BASELINE, PairId, StudyResult
+from sweeps.results import BASELINE, ORACLE, VARIANT, PairId, StudyResult
 from trainables.store import Store
 from trainables.task import TASKS
 
@@ -117,7 +117,7 @@ def _cell(pair: PairId, arms: Mapping[PairId, Arm | Missing], source_language: s
 def _baseline_of(pair: PairId, arms: Mapping[PairId, Arm | Missing]) -> PairId:
     """The same variant's, or `base`'s where a variant changes nothing without intermediate training."""
     same = pair._replace(intermediate=BASELINE)
-    return same if same in arms else same._replace(variant="base")
+    return same if same in arms else same._replace(variant=VARIANT)
 
 
 def _score_cell(arm: Arm, source_language: str) -> Cell:
@@ -133,6 +133,8 @@ def _score_cell(arm: Arm, source_language: str) -> Cell:
         )
     elif arm.pair.intermediate != BASELINE and len(encoder_keys) == 1:
         notes.append(f"its {len(arm.seeds)} seeds begin from one encoder: the interval does not cover chance in the intermediate training")
+    if arm.pair.variant == ORACLE:
+        notes.append("oracle: point and checkpoint are chosen on target-language examples, which no zero-shot transfer has")
     if chance is not None and score.low <= chance:
         notes.append(f"not shown to be above chance ({100 * chance:.1f})")
     return Cell(

@@ -147,3 +147,37 @@ def test_a_layer_that_the_encoder_lacks_is_refused(tmp_path):
     done = polystilts("plan", str(study), "--home", str(tmp_path / "runs"))
     assert done.returncode == 2
     assert "retrieval.layer: 2, but models.one has 1 layers; 0 is the embeddings, 1 or -1 the last layer" in done.stderr
+
+
+def test_an_oracle_selects_on_the_scored_languages_and_is_a_variant(tmp_path):
+    for language in ("en", "de", "sw"):
+        write_pairs(tmp_path / f"data/xnli/dev-{language}.tsv")
+    write_pairs(tmp_path / "data/snli_cad/NLI/all_combined/train.tsv", header="sentence1\tsentence2\tgold_label\n")
+    target = "{train: snli_cad/train, dev: 'xnli/dev[:2]', test: 'dev[2:]', languages: [en, sw], selection: [source, oracle]}"
+    study = write(tmp_path, STUDY.replace("targets: [xnli, panx, tatoeba]", f"targets: {{xnli: {target}}}").replace("[mnli, squad2]", "[]"))
+    opened = open_study(study, tmp_path / "runs", tmp_path / "data")
+    assert [str(program.pair) for program in plan_study(opened.builder)] == ["one: none -> xnli", "one: none -> xnli [oracle]"]
+    encoder = opened.builder.initial_encoder("one")
+    selecting = {}
+    for variant in ("base", "oracle"):
+        (entry,) = opened.builder.target("one", encoder, "xnli", variant, {}, 0).mixture
+        selecting[variant] = [(data.task, data.split, data.language) for data in entry.dev]
+    assert selecting == {
+        "base": [("xnli", "dev[:2]", "en")],
+        "oracle": [("xnli", "dev[:2]", "en"), ("xnli", "dev[:2]", "sw")],
+    }
+
+
+def test_an_oracle_without_dev_examples_is_refused(tmp_path):
+    (tmp_path / "data/udpos_xtreme").mkdir(parents=True)
+    (tmp_path / "data/udpos_xtreme/train-en.tsv").write_text("A\tDET\n")
+    targets = "targets: {udpos: {languages: [kk], selection: oracle}}"
+    study = write(tmp_path, STUDY.replace("targets: [xnli, panx, tatoeba]", targets).replace("[mnli, squad2]", "[]"))
+    done = polystilts("plan", str(study), "--home", str(tmp_path / "runs"), "--data", str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert done.stderr == "polystilts: targets.udpos.selection: no scored language has udpos/dev, which an oracle selects on\n"
+
+
+def write_pairs(path: Path, header: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(header + "".join(f"{path.stem} {number}.\tb\tneutral\n" for number in range(4)))

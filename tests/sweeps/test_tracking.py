@@ -60,7 +60,7 @@ def train_spec(task: str, encoder: HubEncoder | StageEncoder, *, seed: int, lear
         kind="train",
         family="xlm_roberta",
         encoder=encoder,
-        mixture=(MixtureTask(train=data(task), dev=data(task, split="dev[:90%]"), weight=1.0, share=None),),
+        mixture=(MixtureTask(train=data(task), dev=(data(task, split="dev[:90%]"),), weight=1.0, share=None),),
         sampler="proportional",
         examples_cap=None,
         temperature=1.0,

@@ -108,7 +108,7 @@ def test_a_head_has_the_labels_of_the_files(tmp_path):
     folder = write(write_toy_data(tmp_path), CCG_JIANT)
     store = Store(str(folder / "store"), folder / "cache")
     encoder = run_stage(init_job(folder), store, lambda _: None)
-    entry = MixtureTask(train=data_spec(folder, "ccg", "train"), dev=data_spec(folder, "ccg", "dev"), weight=1.0, share=None)
+    entry = MixtureTask(train=data_spec(folder, "ccg", "train"), dev=(data_spec(folder, "ccg", "dev"),), weight=1.0, share=None)
     job = train_job(folder, encoder.key, mixture=(entry,), steps=60, learning_rate=3e-3, batch_size=2)
     trained = run_stage(job, store, lambda _: None)
     heads = json.loads((store.fetch(trained.key) / SHAPES_FILE).read_text())

@@ -56,8 +56,8 @@ def _keys() -> dict[str, str]:
     specs: dict[str, Spec] = {
         "mnli encoder": builder.intermediate("xlmr", "mnli", 0),
         "squad2 encoder": builder.intermediate("xlmr", "squad2", 0),
-        "xnli training": builder.target("xlmr", encoder, "xnli", {"learning_rate": 1e-5}, 0),
-        "panx training": builder.target("xlmr", encoder, "panx", {"learning_rate": 1e-5, "batch_size": 16}, 1),
+        "xnli training": builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 1e-5}, 0),
+        "panx training": builder.target("xlmr", encoder, "panx", VARIANT, {"learning_rate": 1e-5, "batch_size": 16}, 1),
         "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli", VARIANT),
         "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba", VARIANT),
     }
@@ -77,9 +77,9 @@ def test_keys_are_golden():
 def test_a_point_of_the_search_is_the_spec_s():
     builder = builder_of(make_study())
     encoder = builder.target_encoder("xlmr", "mnli", 0)
-    spec = builder.target("xlmr", encoder, "xnli", {"learning_rate": 3e-5}, 1)
+    spec = builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 3e-5}, 1)
     assert (spec.learning_rate, spec.seed) == (3e-5, 1)
-    assert spec.key != builder.target("xlmr", encoder, "xnli", {"learning_rate": 3e-5}, 2).key
+    assert spec.key != builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 3e-5}, 2).key
 
 
 if __name__ == "__main__":

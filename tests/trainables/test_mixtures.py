@@ -23,7 +23,7 @@ NUM_STEPS = 120
 
 def entry(task: str, language: str = "en", **changes: Any) -> MixtureTask:
     data = toy_data(task).model_dump() | {"language": language}
-    return MixtureTask.model_validate({"train": data, "dev": None, "weight": 1.0, "share": None} | changes)
+    return MixtureTask.model_validate({"train": data, "dev": (), "weight": 1.0, "share": None} | changes)
 
 
 def spec_of(*entries: MixtureTask, **changes: Any) -> TrainSpec:

@@ -49,8 +49,8 @@ def init_job(folder: Path, **changes: Any) -> Job:
 
 def train_job(folder: Path, parent: str, job: dict[str, Any] | None = None, **changes: Any) -> Job:
     mixture = (
-        MixtureTask(train=data_spec(folder, "pawsx", "train"), dev=data_spec(folder, "pawsx", "dev[:50]"), weight=1.0, share=None),
-        MixtureTask(train=data_spec(folder, "text", "train"), dev=None, weight=1.0, share=None),
+        MixtureTask(train=data_spec(folder, "pawsx", "train"), dev=(data_spec(folder, "pawsx", "dev[:50]"),), weight=1.0, share=None),
+        MixtureTask(train=data_spec(folder, "text", "train"), dev=(), weight=1.0, share=None),
     )
     spec = toy_spec(**({"family": "xlm_roberta", "mixture": mixture, "encoder": StageEncoder(stage=parent)} | changes))
     return make_job(folder, spec, **(job or {}))

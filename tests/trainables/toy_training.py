@@ -91,7 +91,7 @@ def toy_spec(*kinds: str, **changes: Any) -> TrainSpec:
         "versions": (),
         "family": "bert",
         "encoder": StageEncoder(stage="init-0"),
-        "mixture": tuple(MixtureTask(train=toy_data(SHAPES[kind].task), dev=None, weight=1.0, share=None) for kind in kinds),
+        "mixture": tuple(MixtureTask(train=toy_data(SHAPES[kind].task), dev=(), weight=1.0, share=None) for kind in kinds),
         "sampler": "proportional",
         "examples_cap": None,
         "temperature": 1.0,
