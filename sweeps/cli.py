@@ -1,4 +1,4 @@
-"""The command line: `polystilts plan|run|status|report STUDY`."""
+"""The command line: `polystilts plan|run|status|report STUDY`, and `polystilts score` for folders of predictions."""
 
 import json
 import os
@@ -12,9 +12,12 @@ import typer
 from rich.console import Console
 
 from sweeps.home import StudyIsRunningError
+from sweeps.report.benchmark import terminal_scores
 from sweeps.report.terminal import terminal_matrix
 from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
+from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
+from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -100,6 +103,22 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
     _print_where(console, opened, study, home, data)
 
 
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Option("--predictions", help="Folder of <task>/test-<language>.tsv|json|jsonl.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Folder of the same layout with the gold labels.")],
+    benchmark: Annotated[SetName, typer.Option("--benchmark", help="Which tasks and languages the means are over.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Scores predictions in XTREME's layout as XTREME's own script does."""
+    with _user_errors():
+        found = score_folders(predictions, labels, benchmark)
+    if as_json:
+        _print_json(found.as_json())
+        return
+    Console().print(terminal_scores(found))
+
+
 def main() -> None:
     """The console script."""
     app()
@@ -110,7 +129,7 @@ def _user_errors() -> Iterator[None]:
     """The user's mistakes are lines on standard error and exit code 2, never a traceback."""
     try:
         yield
-    except (StudyError, StudyIsRunningError) as error:
+    except (StudyError, StudyIsRunningError, ScoreError) as error:
         for line in str(error).splitlines():
             print(f"polystilts: {line}", file=sys.stderr)
         raise typer.Exit(EXIT_WRONG_INPUT) from None

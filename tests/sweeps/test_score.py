@@ -1,0 +1,322 @@
+"""`polystilts score` gives the numbers of XTREME's script, and says where a folder is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from sweeps.benchmarks import LAYOUTS, benchmark_tasks, file_name
+from sweeps.cli import app
+from sweeps.score import ScoreError, average_precision, score_folders
+from tests.sweeps.benchmark_folders import digest, write_folders
+from trainables.language_sets import LANGUAGE_SETS
+from trainables.metrics import span_counts_of, value_of
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "benchmark_scores.json").read_text())
+TAG = st.sampled_from(["ADJ", "NOUN", "SCONJ", "CCONJ", "SYM", "X", "VERB"])
+SENTENCES = st.lists(st.lists(st.tuples(TAG, TAG), min_size=1, max_size=6), min_size=1, max_size=4)
+
+
+@pytest.fixture(scope="module", params=["xtreme", "xtreme-r"])
+def made(request, tmp_path_factory):
+    """A benchmark, and whole folders of predictions and labels."""
+    return request.param, *write_folders(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def flat(tree: object, place: str = "") -> dict[str, float]:
+    if not isinstance(tree, dict):
+        return {place: tree}
+    return {name: value for key, part in tree.items() for name, value in flat(part, f"{place}/{key}").items()}
+
+
+def without(tree: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: part for name, part in tree.items() if name not in names}
+
+
+def test_every_number_is_the_official_script_s(made):
+    benchmark, predictions, labels = made
+    assert digest(predictions.parent) == GOLDEN["digests"][benchmark], "these are not the folders that were scored officially"
+    found = score_folders(predictions, labels, benchmark).as_json()
+    official = flat(GOLDEN[benchmark])
+    assert len(official) > 350
+    assert flat(without(found, "notes", *(("lareqa", "all_task") if benchmark == "xtreme-r" else ()))) == pytest.approx(official, abs=1e-9)
+
+
+def test_the_command_line_prints_the_official_object_and_notes(made):
+    benchmark, predictions, labels = made
+    words = ["score", "--predictions", str(predictions), "--labels", str(labels), "--benchmark", benchmark]
+    printed = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert printed == score_folders(predictions, labels, benchmark).as_json()
+    questions = {place.split("/")[0] for place in printed["notes"]["unanswered"]}
+    assert {"xquad", "mlqa", "tydiqa"} <= questions <= {"xquad", "mlqa", "tydiqa", "mewslix", "lareqa"}
+    text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
+    for task in benchmark_tasks(benchmark):
+        assert f"{printed[task]['avg_metric']:.2f}" in text
+        for language in LANGUAGE_SETS[benchmark].languages[task]:
+            assert f"{language}={next(iter(printed[task].values()))[language]:.2f}" in text
+    assert f"{printed['all_task']:.2f}" in text
+
+
+def test_xtreme_r_s_mean_is_over_ten_tasks(made):
+    benchmark, predictions, labels = made
+    found = score_folders(predictions, labels, benchmark)
+    averages = [task.average_metric for task in found.tasks.values()]
+    assert len(averages) == {"xtreme": 9, "xtreme-r": 10}[benchmark]
+    assert found.means["all_task"] == pytest.approx(np.mean(averages), abs=1e-9)
+
+
+def test_labels_score_100_as_predictions_and_shuffled_ones_less(made, tmp_path):
+    benchmark, _, labels = made
+    perfect, shuffled = copy_as_predictions(labels, tmp_path)
+    best, worse = score_folders(perfect, labels, benchmark), score_folders(shuffled, labels, benchmark)
+    assert not best.unanswered
+    for task, found in best.tasks.items():
+        # An answer without a word, such as "the", has an F1 of 0 even if it is matched exactly.
+        assert found.average("exact_match" if "exact_match" in found.metrics else found.metrics[0]) == 100, task
+        assert worse.tasks[task].average_metric < found.average_metric - 5, task
+
+
+def copy_as_predictions(labels: Path, root: Path) -> tuple[Path, Path]:
+    """The labels as predictions: as they are, and each given to the next example (tags: to the next word)."""
+    perfect, shuffled = root / "perfect", root / "shuffled"
+    for path in labels.rglob("test-*"):
+        content, text = LAYOUTS[path.parent.name].content, path.read_text()
+        if content == "answers":
+            root_json = json.loads(text)
+            articles = root_json["data"] if isinstance(root_json, dict) else root_json
+            questions = [one for article in articles for paragraph in article["paragraphs"] for one in paragraph["qas"]]
+            right: Any = {one["id"]: one["answers"][0]["text"] for one in questions}
+        else:
+            right = json.loads(text) if content == "rankings" else text.splitlines()
+        if content == "rankings" and path.parent.name == "mewslix":
+            right = {query: [one.strip() for one in ids] for query, ids in right.items()}
+        for folder, moved in ((perfect, right), (shuffled, rotated(right, content))):
+            (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+            text = json.dumps(moved) if isinstance(moved, dict) else "".join(f"{line}\n" for line in moved)
+            (folder / path.parent.name / path.name).write_text(text)
+    return perfect, shuffled
+
+
+def rotated(right: Any, content: str) -> Any:
+    if isinstance(right, dict):
+        return dict(zip(right, [*list(right.values())[1:], next(iter(right.values()))], strict=True))
+    if content == "pairs":
+        firsts, seconds = zip(*(line.split("\t") for line in right), strict=True)
+        return [f"{first}\t{second}" for first, second in zip(firsts, [*seconds[1:], seconds[0]], strict=True)]
+    places = [index for index, line in enumerate(right) if line]
+    moved = dict(zip(places, [*places[1:], places[0]], strict=True))
+    return [right[moved[index]] if line else line for index, line in enumerate(right)]
+
+
+@given(SENTENCES)
+def test_tags_score_as_a_study_s_own_evaluation_scores_them(tmp_path_factory, sentences):
+    root = tmp_path_factory.mktemp("tags")
+    sides = [[[pair[side] for pair in sentence] for sentence in sentences] for side in (0, 1)]
+    for language in LANGUAGE_SETS["xtreme"].languages["udpos"]:
+        for folder, side in zip(("predictions", "labels"), sides, strict=True):
+            write(root, f"{folder}/udpos/test-{language}.tsv", "\n\n".join("\n".join(tags) for tags in side))
+    found = score_folders(root / "predictions", root / "labels", "xtreme").tasks["udpos"]
+    sums = np.sum(span_counts_of(*sides), axis=0)
+    assert found.average("f1") == pytest.approx(100 * float(value_of("pos_f1", ("span_tp", "span_predicted", "span_gold"), sums)), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ranked", "relevant", "expected"),
+    [
+        ("a b c", "a", 1),
+        ("b a c", "a", 1 / 2),
+        ("b c d", "a", 0),
+        ("", "a", 0),
+        ("a x b", "a b", (1 / 1 + 2 / 3) / 2),
+        ("x a", "a b c d", (1 / 2) / 4),
+        ("b a a", "a", 1 / 2),
+        (" ".join("x" * 19) + " a", "a", 1 / 20),
+        (" ".join("x" * 20) + " a", "a", 0),
+        (" ".join(map(str, range(20))), " ".join(map(str, range(30))), 1),
+    ],
+)
+def test_average_precision_counts_twenty_candidates(ranked, relevant, expected):
+    assert average_precision(ranked.split(), relevant.split()) == pytest.approx(expected, abs=1e-12)
+
+
+def write(root: Path, name: str, text: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+
+
+GOOD = {
+    "pawsx": ("0\n1\n", "0\n0\n"),
+    "udpos": ("NOUN\nVERB\n\nADJ\n", "NOUN\nNOUN\n\nADJ\n"),
+    "bucc2018": ("a\tb\n", "a\tb\nc\td\n"),
+    "tatoeba": ("1\n0\n", "1\n0\n"),
+    "xquad": ('{"q1": "Rome"}', '{"data": [{"paragraphs": [{"qas": [{"id": "q1", "answers": [{"text": "Rome"}]}]}]}]}'),
+    "xcopa": ('{"label": 1}\n', '{"label": 0}\n'),
+    "mewslix": ('{"m1": ["Q1"]}', '{"m1": ["Q2"]}'),
+}
+
+
+def one_task(root: Path, task: str, **files: str) -> tuple[Path, Path, str]:
+    """The folders of a task that can be scored, but for the file of Russian (XCOPA: Estonian), if given."""
+    benchmark = "xtreme-r" if task in ("xcopa", "mewslix") else "xtreme"
+    languages = LANGUAGE_SETS[benchmark].languages[task]
+    for folder, text in zip(("predictions", "labels"), GOOD[task], strict=True):
+        for language in languages:
+            is_bad = folder in files and language == languages[0]
+            write(root, f"{folder}/{task}/{file_name(task, language)}", files[folder] if is_bad else text)
+    return root / "predictions", root / "labels", benchmark
+
+
+@pytest.mark.parametrize("task", GOOD)
+def test_good_files_are_scored(tmp_path, task):
+    found = score_folders(*one_task(tmp_path, task))
+    assert list(found.tasks) == [task]
+    assert not found.means.keys() - {"multi_choice"}
+    assert found.not_scored["xnli"] == "in neither folder"
+
+
+P, L = "predictions", "labels"
+SQUAD = GOOD["xquad"][1]
+
+
+@pytest.mark.parametrize(
+    ("task", "folder", "text", "message"),
+    [
+        ("pawsx", P, "0\n1\n1\n", "{P}/test-de.tsv:3: a line too many: 3 lines here, 2 in {L}/test-de.tsv"),
+        ("pawsx", P, "0\n", "{P}/test-de.tsv:2: a line is missing: 1 lines here, 2 in {L}/test-de.tsv"),
+        ("pawsx", P, "0\n\n", "{P}/test-de.tsv:2: expected a label (0, 1), found a blank line"),
+        ("pawsx", L, "0\n \n", "{L}/test-de.tsv:2: expected a label (0, 1), found a blank line"),
+        ("pawsx", P, "0\n2\n", "{P}/test-de.tsv:2: expected one of 0, 1, found '2'"),
+        (
+            "pawsx",
+            L,
+            "0\nA.\tB.\n",
+            "{L}/test-de.tsv:2: expected one of 0, 1, found 'A.\\tB.'; XTREME's own copies of the test sets have no",
+        ),
+        ("pawsx", L, "", "{L}/test-de.tsv: expected labels, found none"),
+        ("udpos", P, "NOUN\n\nADJ\n", "{P}/test-af.tsv:1: expected a sentence of 2 tags, as at {L}/test-af.tsv:1, found 1"),
+        ("udpos", P, "NOUN\nVERB\n\n\nADJ\n", "{P}/test-af.tsv:4: expected a sentence of 1 tags, as at {L}/test-af.tsv:4, found 0"),
+        (
+            "udpos",
+            P,
+            "NOUN\nX\n\nADJ\n\nX\n",
+            "{P}/test-af.tsv:6: a sentence too many: 3 sentences in {P}/test-af.tsv, 2 in {L}/test-af.tsv",
+        ),
+        ("udpos", P, "NOUN\nX\n", "{L}/test-af.tsv:4: this sentence has no prediction: 1 sentences in {P}/test-af.tsv, 2 in"),
+        ("udpos", P, "a\tNOUN\n", "{P}/test-af.tsv:1: expected the tag's column alone, found 2 columns: 'a\\tNOUN'"),
+        ("udpos", P, "NOUN\nNOUM\n", "{P}/test-af.tsv:2: expected one of ADJ, ADP,"),
+        ("udpos", L, "word\n", "{L}/test-af.tsv:1: expected one of ADJ, ADP,"),
+        ("bucc2018", P, "a b\n", "{P}/test-de.tsv:1: expected two ids with a tab between them, found 'a b'"),
+        ("bucc2018", P, "a\tb\t0.9\n", "{P}/test-de.tsv:1: expected two ids with a tab between them, found 'a\\tb\\t0.9'"),
+        ("bucc2018", P, "a\tb\nc\td\na\tb\n", "{P}/test-de.tsv:3: the pair a b is also on line 1; give it once"),
+        ("bucc2018", L, "", "{L}/test-de.tsv: expected labels, found none"),
+        ("tatoeba", P, "1\n-1\n", "{P}/test-af.tsv:2: expected a line number, counted from 0, found '-1'"),
+        ("tatoeba", L, "1\nHej.\n", "{L}/test-af.tsv:2: expected a line number, counted from 0, found 'Hej.'; XTREME's own copies"),
+        ("xquad", P, '{"q1x": "Rome"}', "{P}/test-ar.json: the id 'q1x' is not in {L}/test-ar.json; did you mean 'q1'?"),
+        ("xquad", P, '{"q1": 3}', "{P}/test-ar.json: q1: expected a string, found 3"),
+        ("xquad", P, '["Rome"]', '{P}/test-ar.json: expected an object with an entry for each id, found ["Rome"]'),
+        ("xquad", P, '{"q1":\n', "{P}/test-ar.json:1: expected JSON, but Expecting value"),
+        ("xquad", P, '{"q1": "a", "q1": "b"}', "{P}/test-ar.json: the key 'q1' is given twice"),
+        ("xquad", L, "{}", "{L}/test-ar.json: expected the key 'data', found none"),
+        (
+            "xquad",
+            L,
+            SQUAD.replace('"Rome"', '""'),
+            "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected an answer to question 'q1', fou",
+        ),
+        (
+            "xquad",
+            L,
+            SQUAD.replace('[{"text": "Rome"}]', "[]"),
+            "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected an answer to quest",
+        ),
+        ("xquad", L, SQUAD.replace('"answers"', '"answer"'), "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected the key 'answers'"),
+        ("xquad", L, '{"data": [{"paragraphs": ["x"]}]}', '{L}/test-ar.json: data[0].paragraphs[0]: expected an object, found "x"'),
+        ("xcopa", P, '{"label": 2}\n', "{P}/test-et.jsonl:1: label: expected 0 or 1, found 2"),
+        ("xcopa", P, '{"label": "0"}\n', '{P}/test-et.jsonl:1: label: expected an integer, found "0"'),
+        ("xcopa", L, '{"label": -1}\n', "{L}/test-et.jsonl:1: label: expected 0 or 1, found -1; XTREME's own copies"),
+        ("mewslix", P, '{"m1": "Q1"}', '{P}/test-ar.json: m1: expected a list, found "Q1"'),
+        ("mewslix", P, '{"m1": [1]}', "{P}/test-ar.json: m1: expected a list of ids, which are strings, found 1"),
+        ("mewslix", L, '{"m1": []}', "{L}/test-ar.json: m1: expected a right candidate, found none"),
+        ("mewslix", P, '{"other": []}', "{P}/test-ar.json: the id 'other' is not in {L}/test-ar.json"),
+    ],
+)
+def test_a_bad_file_is_one_line_with_its_place(tmp_path, task, folder, text, message):
+    predictions, labels, benchmark = one_task(tmp_path, task, **{folder: text})
+    with pytest.raises(ScoreError) as error:
+        score_folders(predictions, labels, benchmark)
+    assert str(error.value).startswith(message.replace("{P}", str(predictions / task)).replace("{L}", str(labels / task)))
+    assert "\n" not in str(error.value)
+
+
+def test_a_byte_that_is_not_utf8_is_named(tmp_path):
+    predictions, labels, benchmark = one_task(tmp_path, "pawsx")
+    (predictions / "pawsx" / "test-ko.tsv").write_bytes(b"0\n\xff\n")
+    with pytest.raises(ScoreError, match=r"test-ko\.tsv:2: expected UTF-8, found the byte 0xff"):
+        score_folders(predictions, labels, benchmark)
+
+
+@pytest.mark.parametrize("folder", [P, L])
+def test_a_language_without_a_file_is_named(tmp_path, folder):
+    predictions, labels, benchmark = one_task(tmp_path, "pawsx")
+    (tmp_path / folder / "pawsx" / "test-ko.tsv").unlink()
+    with pytest.raises(ScoreError, match=r"test-ko\.tsv: there is no such file; xtreme scores pawsx in de, en, es, fr, ja, ko, zh$"):
+        score_folders(predictions, labels, benchmark)
+
+
+def test_folders_are_checked_before_files(tmp_path):
+    predictions, labels, benchmark = one_task(tmp_path, "pawsx")
+    with pytest.raises(ScoreError, match=r"^--labels .*nowhere: there is no such folder$"):
+        score_folders(predictions, tmp_path / "nowhere", benchmark)
+    with pytest.raises(ScoreError, match=r"^--predictions .*nowhere: there is no such folder$"):
+        score_folders(tmp_path / "nowhere", labels, benchmark)
+    (predictions / "xnil").mkdir()
+    with pytest.raises(ScoreError, match=r"xnil: no task has this name; did you mean 'xnli'\?$"):
+        score_folders(predictions, labels, benchmark)
+    (predictions / "xnil").rmdir()
+    with pytest.raises(ScoreError, match=r"have no task of xtreme-r in common; their folders are pawsx and pawsx$"):
+        score_folders(predictions, labels, "xtreme-r")
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    predictions, labels, benchmark = one_task(tmp_path, "xquad", predictions="{}")
+    write(predictions, "xquad/test-ro.json", "{}")
+    write(predictions, "xcopa/test-et.jsonl", "{}")
+    write(predictions, "xnli/test-de.tsv", "neutral\n")
+    write(labels, "pawsx/test-de.tsv", "0\n")
+    found = score_folders(predictions, labels, benchmark)
+    assert found.unanswered == {"xquad/ar": 1}
+    assert found.ignored == ("xquad/test-ro.json",)
+    reasons = {"xcopa": "no task of xtreme", "xnli": "no labels", "pawsx": "labels without predictions", "panx": "in neither folder"}
+    assert reasons.items() <= found.not_scored.items()
+    words = ["score", "--predictions", str(predictions), "--labels", str(labels), "--benchmark", "xtreme"]
+    text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
+    for line in (
+        "xquad/ar: 1 of 1 are not predicted and count as wrong",
+        "not scored, no labels: xnli",
+        "not read, no file of xtreme: xquad/test-ro",
+    ):
+        assert line in text
+
+
+def test_the_command_line_ends_with_one_line_and_exit_code_2_without_torch(tmp_path):
+    script = """
+import sys
+from sweeps import cli
+try:
+    cli.main()
+finally:
+    heavy = {"torch", "ray", "transformers", "mlflow"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+    predictions, labels, _ = one_task(tmp_path, "pawsx")
+    words = [sys.executable, "-c", script, "score", "--labels", str(labels), "--benchmark", "xtreme", "--predictions"]
+    assert subprocess.run([*words, str(predictions)], capture_output=True, check=False).returncode == 0
+    done = subprocess.run([*words, "nowhere"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "polystilts: --predictions nowhere: there is no such folder\n")
