@@ -1,4 +1,4 @@
-"""The command line: `polystilts plan|run|status|report STUDY`, and `polystilts score` for folders of predictions."""
+"""The command line: `polystilts plan|run|status|report|export STUDY`, and `polystilts score` for folders of predictions."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
 from sweeps.report.terminal import terminal_matrix
@@ -101,6 +102,29 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
         return
     console.print(terminal_matrix(written.cells))
     _print_where(console, opened, study, home, data)
+
+
+@app.command()
+def export(
+    study: StudyPath,
+    out: Annotated[Path, typer.Option("--out", help="New folder for the predictions.")],
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes the predictions of a study's finished cells as XTREME and XTREME-R take them."""
+    with _user_errors():
+        opened = open_study(study, home, data)
+        written = export_study(opened, out)
+    folders = [str(folder) for folder in written.folders]
+    if as_json:
+        counted = {"study": opened.study.name, "folders": folders, "files": written.num_files}
+        _print_json({**counted, "left_out": list(written.left_out), "notes": list(written.notes)})
+        return
+    print(f"{opened.study.name}: {written.num_files} files in {len(folders)} folders")
+    for line in (*folders, *(f"left out: {each}" for each in written.left_out), *(f"note: {each}" for each in written.notes)):
+        print(f"  {line}")
+    print(f"next: polystilts score --predictions {folders[0]} --labels LABELS --benchmark xtreme")
 
 
 @app.command()

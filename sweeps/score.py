@@ -170,14 +170,14 @@ def _score_task(task: str, predictions: Path, labels: Path, benchmark: str) -> T
                 scored_in = f"{benchmark} scores {task} in {', '.join(languages)}"
                 raise ScoreError(f"{path}: there is no such file; {scored_in}")
         try:
-            scores[language] = _score_file(task, language, *paths)
+            scores[language] = score_file(task, language, *paths)
         except ValueError as error:
             raise ScoreError(str(error)) from None
     return TaskScore(scores)
 
 
-def _score_file(task: str, language: str, predictions: Path, labels: Path) -> FileScore:
-    """A ValueError names the file and line, or the id, that cannot be scored."""
+def score_file(task: str, language: str, predictions: Path, labels: Path) -> FileScore:
+    """Scores one file against another; a ValueError names the file and line, or the id, that cannot be scored."""
     both = Both(predictions, labels)
     match LAYOUTS[task].content:
         case "labels":

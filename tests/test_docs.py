@@ -31,7 +31,7 @@ def test_the_study_in_the_readme_can_be_planned(tmp_path):
 
 def test_every_verb_in_the_readme_exists():
     verbs = set(re.findall(r"^    polystilts (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert verbs == {"plan", "run", "status", "report", "score"}
+    assert verbs == {"plan", "run", "status", "report", "export", "score"}
     for verb in verbs:
         assert CliRunner().invoke(app, [verb, "--help"]).exit_code == 0
 
