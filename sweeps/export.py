@@ -12,8 +12,8 @@ from sweeps.benchmarks import LAYOUTS, Content, file_name
 from sweeps.results import Evaluation, PairId, PairResult
 from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
-from trainables.data import load_examples
-from trainables.examples import Example, Passage
+from trainables.data import Examples, load_examples
+from trainables.examples import Passage
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.specs import DataSpec, EvaluateSpec
 from trainables.store import CorruptArtifactError, Store
@@ -104,19 +104,12 @@ def evaluation_files(evaluation: Evaluation, store: Store, data_folder: Path | N
         rows.setdefault(row["language"], []).append(Row(row["example_id"], json.loads(row["prediction"])))
     texts = {}
     for data in _data(evaluation):
-        examples = functools.partial(_examples, data, data_folder)
+        examples = functools.partial(load_examples, data, data_folder)
         texts[file_name(data.task, data.language)] = WRITERS[LAYOUTS[data.task].content](rows[data.language], examples)
     return texts
 
 
-def _examples(data: DataSpec, data_folder: Path | None) -> list[Example]:
-    try:
-        return load_examples(data, data_folder).examples
-    except ValueError as error:
-        raise StudyError(str(error)) from None
-
-
-Writer = Callable[[Sequence[Row], Callable[[], Sequence[Example]]], str]
+Writer = Callable[[Sequence[Row], Callable[[], Examples]], str]
 """From the rows of a language, and a way to read its examples, to the text of its file."""
 
 
@@ -136,12 +129,12 @@ def _by_id(rows: Sequence[Row], _examples: object) -> str:
     return json.dumps({row.id: row.prediction for row in rows}, ensure_ascii=False, indent=0) + "\n"
 
 
-def _line_numbers(rows: Sequence[Row], examples: Callable[[], Sequence[Example]]) -> str:
+def _line_numbers(rows: Sequence[Row], examples: Callable[[], Examples]) -> str:
     """The line of the best candidate in the candidates' file, from 0, for each query in the order of its text.
 
     XTREME sorts the English file of each pair and leaves the other as it is (utils_preprocess.py, `tatoeba_preprocess`).
     """
-    passages = [example for example in examples() if isinstance(example, Passage)]
+    passages = [example for example in examples().examples if isinstance(example, Passage)]
     texts = {passage.id: passage.text for passage in passages if passage.side == "query"}
     candidates = [passage.id for passage in passages if passage.side == "candidate"]
     line_of = {candidate: number for number, candidate in enumerate(candidates)}

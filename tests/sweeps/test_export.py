@@ -17,7 +17,7 @@ from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.trainables.toy_stages import make_job
 from tests.trainables.toy_training import WORDS
-from trainables.data import data_source, load_examples
+from trainables.data import Examples, data_source, load_examples
 from trainables.examples import Choice, Passage, Question, Sentence, Text
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.specs import DataSpec
@@ -272,7 +272,7 @@ def test_lines_count_the_other_language_in_the_order_of_sorted_english():
     sides = (("query", ["c", "A", "b", "a"]), ("candidate", ["C", "Ä", "B", "Aa"]))
     examples = [Passage(f"id{number}", text, side, ()) for side, texts in sides for number, text in enumerate(texts)]
     rows = [Row("id0", ["id0"]), Row("id1", ["id3"]), Row("id2", ["id2", "id0"]), Row("id3", ["id1"])]
-    assert WRITERS["line_numbers"](rows, lambda: examples) == "3\n1\n2\n0\n"
+    assert WRITERS["line_numbers"](rows, lambda: Examples(examples, {})) == "3\n1\n2\n0\n"
 
 
 @pytest.mark.realdata
@@ -289,6 +289,6 @@ def test_perfect_lines_begin_as_xtreme_s_labels_do(language, first_ten):
     """Its mock labels are the first ten of the real ones."""
     source = data_source("tatoeba", "test", language, REAL_DATA)
     data = DataSpec(task="tatoeba", task_version=1, split="test", language=language, num_examples=None, source=source)
-    examples = load_examples(data, REAL_DATA).examples
-    rows = [Row(one.id, list(one.relevant)) for one in examples if isinstance(one, Passage) and one.side == "query"]
-    assert [int(line) for line in WRITERS["line_numbers"](rows, lambda: examples).split()[:10]] == first_ten
+    found = load_examples(data, REAL_DATA)
+    rows = [Row(one.id, list(one.relevant)) for one in found.examples if isinstance(one, Passage) and one.side == "query"]
+    assert [int(line) for line in WRITERS["line_numbers"](rows, lambda: found).split()[:10]] == first_ten
