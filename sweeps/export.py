@@ -74,10 +74,9 @@ def _why_not(found: PairResult) -> str | None:
         return f"{target}: {LAYOUTS[target].content} are not written yet"
     if not found.evaluations:
         return f"{found.pair}: {found.problem or 'not finished'}"
-    for data in _data(found.evaluations[0]):
-        if data.split != "test" or data.num_examples is not None:
-            what = data.split if data.num_examples is None else f"{data.num_examples} examples of {data.split}"
-            return f"{target}: scored on {what}, not on the whole test set"
+    split = _data(found.evaluations[0])[0].split
+    if split != "test":
+        return f"{target}: scored on {split}, not on the whole test set"
     return None
 
 

@@ -246,13 +246,22 @@ def test_unfinished_and_damaged_cells_are_left_out(opened, tmp_path):
     assert not list((tmp_path / "out").rglob("xcopa"))
 
 
-def test_a_study_of_some_languages_cannot_be_a_benchmark_s_and_that_is_noted(opened, tmp_path):
+def test_languages_without_which_no_benchmark_can_be_scored_are_noted(opened, tmp_path):
     mine = copied(opened, tmp_path, STUDY.replace("  tatoeba:\n", "  tatoeba: {languages: [de, ro]}\n"))
     run_here(mine)
-    notes = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]
-    (note,) = notes
+    (note,) = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]
     assert note.startswith("tatoeba: xtreme is also scored in af, ar, ")
     assert len(list((tmp_path / "out").rglob("tatoeba/*"))) == 4 * 2
+
+
+def test_examples_that_a_data_set_drops_are_noted_and_cut_ones_are_there(opened, tmp_path):
+    mine = copied(opened, tmp_path)
+    for manifest in (tmp_path / "runs" / "store" / "manifests").glob("evaluate-*.json"):
+        content = json.loads(manifest.read_text())
+        content["dropped"] = {f"{content['spec']['task']}/de: {reason}": 7 for reason in ("cut to max_length", "no label")}
+        manifest.write_text(json.dumps(content))
+    notes = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]
+    assert sorted(notes) == [f"{task}/de: no label: 7 examples, which have no line in the file" for task in sorted(METRICS)]
 
 
 def test_nothing_is_written_over_and_nothing_to_write_is_an_error(opened, tmp_path):

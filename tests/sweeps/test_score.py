@@ -227,6 +227,12 @@ SQUAD = GOOD["xquad"][1]
         (
             "xquad",
             L,
+            f"[{SQUAD[10:-2]}, {SQUAD[10:-2]}]",
+            "{L}/test-ar.json: data[1].paragraphs[0].qas[0]: the id 'q1' is given twice",
+        ),
+        (
+            "xquad",
+            L,
             SQUAD.replace('"Rome"', '""'),
             "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected an answer to question 'q1', fou",
         ),
@@ -253,6 +259,13 @@ def test_a_bad_file_is_one_line_with_its_place(tmp_path, task, folder, text, mes
         score_folders(predictions, labels, benchmark)
     assert str(error.value).startswith(message.replace("{P}", str(predictions / task)).replace("{L}", str(labels / task)))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("task", ["xquad", "mewslix"])
+def test_predictions_may_lie_under_data(tmp_path, task):
+    """As for the official script, which reads predictions and labels alike."""
+    predictions, labels, benchmark = one_task(tmp_path, task, predictions=f'{{"data": {GOOD[task][0]}}}')
+    assert not score_folders(predictions, labels, benchmark).unanswered
 
 
 def test_a_byte_that_is_not_utf8_is_named(tmp_path):
