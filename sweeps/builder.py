@@ -292,17 +292,21 @@ class SpecBuilder:
 
     def _task_entries(self, task: str, use: TaskUse) -> Iterable[MixtureTask]:
         train_task, train_split = parse_reference(use.train, task)
-        for language in self._languages(f"tasks.{task}", train_task, train_split, use.languages):
-            is_source = language == self._source_language(train_task)
-            dev = self._mixture_dev(task, use.dev, language) if is_source else ()
+        languages = self._languages(f"tasks.{task}", train_task, train_split, use.languages)
+        source = self._source_language(train_task)
+        for language in languages:
+            has_dev = language == (source if source in languages else languages[0])
+            dev = self._mixture_dev(task, use.dev) if has_dev else ()
             train = self._cached_data(train_task, train_split, language, use.num_examples)
             yield MixtureTask(train=train, dev=dev, weight=use.weight, share=use.share)
 
-    def _mixture_dev(self, task: str, reference: str | None, language: str) -> tuple[DataSpec, ...]:
-        if reference == NO_DEV or (reference is None and not TASKS.load(task).has_split("dev")):
+    def _mixture_dev(self, task: str, reference: str | None) -> tuple[DataSpec, ...]:
+        """In the source language, whatever a task trains in."""
+        default_task = TASKS.load(task).translated_from or task
+        if reference == NO_DEV or (reference is None and not TASKS.load(default_task).has_split("dev")):
             return ()
-        dev_task, dev_split = parse_reference(reference or "dev", task)
-        return (self._cached_data(dev_task, dev_split, language, None),)
+        dev_task, dev_split = parse_reference(reference or "dev", default_task)
+        return (self._cached_data(dev_task, dev_split, self._source_language(dev_task), None),)
 
     def _target_mixture(self, target: str, settings: Target, variant: str) -> MixtureTask:
         train_task, train_split = self._train_reference(target, settings)
@@ -339,6 +343,8 @@ class SpecBuilder:
     def _languages(self, place: str, task: str, split: str, wanted: str | tuple[str, ...]) -> tuple[str, ...]:
         if isinstance(wanted, tuple):
             return wanted
+        if wanted == "source" and TASKS.load(task).translated_from is not None:
+            raise StudyError(f"{place}.languages: {task} is translated; name languages of it, or all, or available")
         if wanted == "source":
             return (self._source_language(task),)
         if wanted == "all":

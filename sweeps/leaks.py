@@ -54,11 +54,12 @@ def find_leaks(
     examples that it is scored on."""
     seen = [part for reference in intermediate for part in _parts(reference)]
     own = [] if trained is None else _parts(trained)
-    found = [
-        f"{reference.task} is also what {scored.task} trains on: a gain may be more training on the same task"
-        for reference in dict.fromkeys(seen)
-        if any(reference.task == other.task for other in own)
-    ]
+    found = []
+    for reference in dict.fromkeys(seen):
+        original = TASKS.load(reference.task).translated_from
+        if any((original or reference.task) == other.task for other in own):
+            what = "also" if original is None else "a translation of"
+            found.append(f"{reference.task} is {what} what {scored.task} trains on: a gain may be more training on the same task")
     for reference in dict.fromkeys([*seen, *own]):
         if _overlaps(reference, scored):
             found.append(

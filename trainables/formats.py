@@ -232,17 +232,35 @@ def squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question]
     """
     for path in paths:
         for place, context, question in _squad_entries(path):
-            given = member(question, "answers", list, place)
-            answers = [] if given == _WITHHELD else [_of_kind(answer, dict, place) for answer in given]
-            if "is_impossible" in question and member(question, "is_impossible", bool, place) != (not answers):
-                raise ValueError(f"{place}: expected answers where is_impossible is false and none where it is true, found {len(answers)}")
-            yield answered_question(
-                member(question, "id", str, place),
-                member(question, "question", str, place),
-                context,
-                [Answer(member(answer, "text", str, place), member(answer, "answer_start", int, place)) for answer in answers],
-                place,
-            )
+            yield _squad_question(place, context, question)
+
+
+def translated_squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question | Dropped]:
+    """As `squad_questions`, of a translation in which not every answer was found again: those questions are dropped."""
+    for path in paths:
+        for place, context, question in _squad_entries(path):
+            try:
+                found = _squad_question(place, context, question)
+            except LostAnswerError:
+                found = None
+            yield found if found is not None and found.answers else Dropped(member(question, "id", str, place), _LOST_ANSWER)
+
+
+_LOST_ANSWER = "its answer is not where the translation says"
+
+
+def _squad_question(place: str, context: str, question: Mapping[str, Any]) -> Question:
+    given = member(question, "answers", list, place)
+    answers = [] if given == _WITHHELD else [_of_kind(answer, dict, place) for answer in given]
+    if "is_impossible" in question and member(question, "is_impossible", bool, place) != (not answers):
+        raise ValueError(f"{place}: expected answers where is_impossible is false and none where it is true, found {len(answers)}")
+    return answered_question(
+        member(question, "id", str, place),
+        member(question, "question", str, place),
+        context,
+        [Answer(member(answer, "text", str, place), member(answer, "answer_start", int, place)) for answer in answers],
+        place,
+    )
 
 
 def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -265,6 +283,10 @@ def squad_paragraphs(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]
             yield place, member(_of_kind(paragraph, dict, place), "context", str, place), paragraph
 
 
+class LostAnswerError(ValueError):
+    """An answer is not where its start says."""
+
+
 def answered_question(
     example_id: str, question: str, context: str, answers: Sequence[Answer], place: str, *, num_lost: int = 0
 ) -> Question:
@@ -282,7 +304,9 @@ def answered_question(
         text = text.strip()
         starts = [start + shift for shift in shifts if start + shift >= 0 and context.startswith(text, start + shift)]
         if not text or not starts:
-            raise ValueError(f"{place}: expected the answer {text!r} at character {start}, found {context[max(start, 0) :][: len(text)]!r}")
+            raise LostAnswerError(
+                f"{place}: expected the answer {text!r} at character {start}, found {context[max(start, 0) :][: len(text)]!r}"
+            )
         moved.append(Answer(text, starts[0]))
     return Question(example_id, question.strip(), context, tuple(moved))
 

@@ -57,13 +57,14 @@ class Task:
     """A task, as its file under `trainables/tasks` describes it.
 
     `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
-    `labels` are empty where the files name them (`trainables.data.with_labels`).
-    `languages` are those that the task can be evaluated in; training data is in `source_language` alone, save for
-    masked-language modelling, which has some in each. `train_on` names the task whose training split is this one's by
-    convention (XNLI's is MNLI's). `has_unanswerable` says that some questions of a span_qa task have no answer, which is then
-    something to predict. `is_mining` says that queries of a retrieval task may have no match: pairs are kept by a threshold that
-    the dev split sets. `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the
-    matrix. `files` are tried in order: the first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
+    `labels` are empty where the files name them (`trainables.data.with_labels`). `languages` are those that the task can be
+    evaluated in. A target trains in `source_language`; a mixture may train in any that has training data, as masked-language modelling
+    and translated data do. `train_on` names the task whose training split is this one's by convention (XNLI's is MNLI's).
+    `translated_from` names the task of whose training split this one's is a machine translation: they share a head, and that task's dev
+    split selects. `has_unanswerable` says that some questions of a span_qa task have no answer, which is then something to predict. `is_mining` says that
+    queries of a retrieval task may have no match: pairs are kept by a threshold that the dev split sets.
+    `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the matrix. `files` are tried in order: the
+    first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
     `parts` names tasks of the same kind and labels whose examples, one after the other, are this task's.
     `generate(split, language)` is for tasks that are made rather than read.
     """
@@ -78,6 +79,7 @@ class Task:
     is_mining: bool = False
     metrics: tuple[str, ...]
     train_on: str | None = None
+    translated_from: str | None = None
     hub: HubSource | None = None
     more_hubs: tuple[HubSource, ...] = ()
     files: tuple[FileSource, ...] = ()
@@ -108,5 +110,6 @@ TASKS = Catalogue("trainables.tasks", "TASK", Task, "task")
 
 
 def head_name(task: str) -> str:
-    """The head that a task trains: its own, but one for all tasks of masked-language modelling, which predict the same thing."""
-    return MLM_HEAD if TASKS.load(task).kind == "mlm" else task
+    """The head that a task trains: its own, but one for all tasks that predict the same thing: masked-language modelling, translations."""
+    found = TASKS.load(task)
+    return MLM_HEAD if found.kind == "mlm" else found.translated_from or task

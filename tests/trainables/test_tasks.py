@@ -51,6 +51,13 @@ def test_task_file_keeps_the_contract(name: str) -> None:
         teacher = TASKS.load(task.train_on)
         assert teacher.has_split("train")
         assert (teacher.kind, teacher.labels) == (task.kind, task.labels), "both tasks share a head"
+    elif task.translated_from is not None:
+        original = TASKS.load(task.translated_from)
+        assert (original.kind, original.labels, original.num_options) == (task.kind, task.labels, task.num_options), "both share a head"
+        assert original.has_split("dev"), "the original's dev split selects"
+        assert original.source_language == task.source_language
+        assert task.source_language not in task.languages
+        assert [split for split in SPLITS if task.has_split(split)] == ["train"]
     elif task.has_split("train") and task.kind not in ("mlm", "retrieval"):
         assert task.source_language in task.languages
 
