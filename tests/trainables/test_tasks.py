@@ -231,7 +231,7 @@ def test_unanswerable_questions_of_squad2() -> None:
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        *((name, "test") for name in ("xnli", "pawsx", "panx", "udpos", "commonsenseqa")),
+        *((name, "test") for name in ("xnli", "pawsx", "panx", "udpos", "commonsenseqa", "copa")),
         *(("tydiqa", split) for split in ("dev", "test")),
     ],
 )

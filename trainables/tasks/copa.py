@@ -1,6 +1,6 @@
 """COPA: which of two sentences is the cause or the effect of a third (Roemmele et al. 2011; BSD 2-Clause)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,15 @@ def read_row(row: Mapping[str, Any], _language: str, _number: int) -> Choice:
     return make_choice(row, f"hub row {row['idx']}")
 
 
-def read_files(paths: Sequence[Path], _language: str) -> Entries:
+def read_files(paths: Sequence[Path], _language: str) -> Iterator[Choice]:
     for path in paths:
         for where, row in jsonl_rows(path):
             yield make_choice(row, where)
+
+
+def read_blanked_files(paths: Sequence[Path], language: str) -> Entries:
+    """SuperGLUE's test set has no labels; a copy of it in XTREME-R's layout has 0 for every one."""
+    return (choice._replace(label=None) for choice in read_files(paths, language))
 
 
 def make_choice(row: Mapping[str, Any], where: str) -> Choice:
@@ -46,8 +51,7 @@ TASK = Task(
         FileSource(
             paths={"train": ("copa/COPA/train.jsonl",), "dev": ("copa/COPA/val.jsonl",), "test": ("copa/COPA/test.jsonl",)}, read=read_files
         ),
-        FileSource(
-            paths={"train": ("copa/train-en.jsonl",), "dev": ("copa/val-en.jsonl",), "test": ("copa/test-en.jsonl",)}, read=read_files
-        ),
+        FileSource(paths={"train": ("copa/train-en.jsonl",), "dev": ("copa/val-en.jsonl",)}, read=read_files),
+        FileSource(paths={"test": ("copa/test-en.jsonl",)}, read=read_blanked_files),
     ),
 )

@@ -127,6 +127,7 @@ CASES = [
         [COPA_CAUSE, {**COPA_EFFECT, "label": -1}],
     ),
     Case("copa", "train", "en", {"copa/train-en.jsonl": jsonl(COPA_CAUSE)}, COPA_CHOICES[:1]),
+    Case("copa", "test", "en", {"copa/test-en.jsonl": jsonl(COPA_CAUSE)}, [COPA_CHOICES[0]._replace(label=None)]),
     Case(
         "scitail",
         "dev",
