@@ -70,8 +70,6 @@ def _why_not(found: PairResult) -> str | None:
     target = found.pair.target
     if target not in LAYOUTS:
         return f"{target}: no task of {' or '.join(LANGUAGE_SETS)}"
-    if LAYOUTS[target].content not in WRITERS:
-        return f"{target}: {LAYOUTS[target].content} are not written yet"
     if not found.evaluations:
         return f"{found.pair}: {found.problem or 'not finished'}"
     split = _data(found.evaluations[0])[0].split
@@ -124,6 +122,10 @@ def _options(rows: Sequence[Row], _examples: object) -> str:
     return _lines(json.dumps({"idx": row.id, "label": row.prediction}) for row in rows)
 
 
+def _pairs(rows: Sequence[Row], _examples: object) -> str:
+    return _lines(f"{row.id}\t{candidate}" for row in rows for candidate in row.prediction)
+
+
 def _by_id(rows: Sequence[Row], _examples: object) -> str:
     return json.dumps({row.id: row.prediction for row in rows}, ensure_ascii=False, indent=0) + "\n"
 
@@ -147,6 +149,7 @@ def _lines(lines: Iterable[str]) -> str:
 WRITERS: Mapping[Content, Writer] = {
     "labels": _labels,
     "tags": _tags,
+    "pairs": _pairs,
     "options": _options,
     "answers": _by_id,
     "rankings": _by_id,

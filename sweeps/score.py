@@ -27,11 +27,8 @@ from sweeps.score_files import (
 from trainables.catalogue import did_you_mean
 from trainables.examples import Answer
 from trainables.language_sets import LANGUAGE_SETS
-from trainables.metrics import answer_scores, mlqa_tokens, span_counts_of, squad_tokens
+from trainables.metrics import answer_scores, average_precision, mlqa_tokens, span_counts_of, squad_tokens
 from trainables.task import TASKS
-
-NUM_RANKED = 20
-"""Candidates of a ranking that count."""
 
 
 class ScoreError(ValueError):
@@ -255,21 +252,7 @@ def _answer_scores(
 def _ranking_scores(predicted: Mapping[str, list[str]], gold: Mapping[str, list[str]], both: Both) -> FileScore:
     _check_ids(predicted, gold, both)
     precisions = [average_precision(predicted[query], ids) for query, ids in gold.items() if query in predicted]
-    return FileScore({f"map@{NUM_RANKED}": 100 * sum(precisions) / len(gold)}, len(gold), len(gold) - len(precisions))
-
-
-def average_precision(ranked: Sequence[str], relevant: Sequence[str]) -> float:
-    """Of the first 20 candidates: the sum of the precisions at the ranks of relevant ones, over the number that could be among them.
-
-    With one relevant candidate this is the reciprocal of its rank. One that is ranked twice is found once.
-    """
-    left = set(relevant)
-    total = 0.0
-    for rank, candidate in enumerate(ranked[:NUM_RANKED], 1):
-        if candidate in left:
-            left.remove(candidate)
-            total += (len(set(relevant)) - len(left)) / rank
-    return total / min(len(set(relevant)), NUM_RANKED)
+    return FileScore({"map@20": 100 * sum(precisions) / len(gold)}, len(gold), len(gold) - len(precisions))
 
 
 def _check_labelled(gold: Sized, both: Both) -> None:

@@ -140,13 +140,16 @@ def span_counts_of(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[s
 def average_precision(ranked: Sequence[str], relevant: Collection[str], cutoff: int = 20) -> float:
     """The mean, over as many relevant ids as could be among the first `cutoff`, of the precision at the rank of each one found there.
 
-    With one relevant id it is the reciprocal rank, which is what XTREME-R's Mewsli-X score computes (`utils_mewslix.py`).
+    With one relevant id it is the reciprocal rank, which is what XTREME-R's Mewsli-X score computes (`utils_mewslix.py`). An id that
+    is ranked twice is found once.
     """
-    precisions: list[float] = []
+    left, total = set(relevant), 0.0
+    num_relevant = len(left)
     for place, candidate in enumerate(ranked[:cutoff], 1):
-        if candidate in relevant:
-            precisions.append((len(precisions) + 1) / place)
-    return sum(precisions) / min(len(relevant), cutoff) if relevant else 0.0
+        if candidate in left:
+            left.remove(candidate)
+            total += (num_relevant - len(left)) / place
+    return total / min(num_relevant, cutoff)
 
 
 def answer_scores(predicted: str, answers: Sequence[Answer], tokens_of: Callable[[str], list[str]]) -> tuple[float, float]:

@@ -61,8 +61,8 @@ class Task:
     evaluated in. A target trains in `source_language`; a mixture may train in any that has training data, as masked-language modelling
     and translated data do. `train_on` names the task whose training split is this one's by convention (XNLI's is MNLI's).
     `translated_from` names the task of whose training split this one's is a machine translation: they share a head, and that task's dev
-    split selects. `has_unanswerable` says that some questions of a span_qa task have no answer, which is then something to predict. `is_mining` says that
-    queries of a retrieval task may have no match: pairs are kept by a threshold that the dev split sets.
+    split selects. `has_unanswerable` says that some questions of a span_qa task have no answer, which is then something to predict.
+    `is_mining` says that queries of a retrieval task may have no match: pairs are kept by a threshold that the dev split sets.
     `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the matrix. `files` are tried in order: the
     first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
     `parts` names tasks of the same kind and labels whose examples, one after the other, are this task's.

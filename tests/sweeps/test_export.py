@@ -39,6 +39,8 @@ targets:
   xquad:
   mlqa:
   tatoeba:
+  bucc2018:
+  lareqa:
   xcopa: {languages: xtreme-r}
   squad1: {test: dev}
   udpos: {test: "test[:2]"}
@@ -52,6 +54,8 @@ METRICS = {
     "xquad": {"f1": "f1", "exact_match": "exact_match"},
     "mlqa": {"mlqa_f1": "f1", "mlqa_exact_match": "exact_match"},
     "tatoeba": {"accuracy": "accuracy"},
+    "bucc2018": {"mining_f1": "f1", "mining_precision": "precision", "mining_recall": "recall"},
+    "lareqa": {"map_at_20": "map@20"},
     "xcopa": {"accuracy": "accuracy"},
 }
 """The official name of each of a study's measurements."""
@@ -109,6 +113,24 @@ def write_data(root: Path) -> Path:
     for code in TASKS.load("tatoeba").files[0].codes.values():
         for side in ("eng", code):
             put(f"tatoeba/v1/tatoeba.{code}-eng.{side}", [" ".join(words()) for _ in range(6)])
+    for language in TASKS.load("bucc2018").languages:
+        for split in ("dev", "test"):
+            texts = {side: [" ".join(words()) for _ in range(8)] for side in (language, "en")}
+            texts["en"][2], texts["en"][5] = texts[language][4], texts[language][1]
+            for side, lines in texts.items():
+                put(f"bucc2018/{language}-en.{split}.{side}", [f"{side}-{number}\t{line}" for number, line in enumerate(lines)])
+            gold = {"4": 2, "1": 5, "6": 7}.items()
+            put(f"bucc2018/{language}-en.{split}.gold", [f"{language}-{query}\ten-{found}" for query, found in gold])
+    for language in TASKS.load("lareqa").languages:
+        sentences = [" ".join(words()) for _ in range(3)]
+        context, ends = " ".join(sentences), [sum(map(len, sentences[: n + 1])) + n for n in range(3)]
+        starts = [0, *(end + 1 for end in ends[:-1])]
+        asked = [
+            {"id": f"q{n}", "question": " ".join(words()), "answers": [{"text": context[start], "answer_start": start}]}
+            for n, start in enumerate(starts)
+        ]
+        paragraph = {"context": context, "qas": asked, "sentence_breaks": list(zip(starts, ends, strict=True))}
+        put(f"lareqa/xquad-r/{language}.json", [json.dumps({"data": [{"paragraphs": [paragraph]}]})])
     for name in ("train", "val", "test"):
         put(f"copa/{name}-en.jsonl", choices())
     for language in TASKS.load("xcopa").languages:
@@ -127,7 +149,7 @@ def run_here(opened: Opened) -> None:
 
 
 def benchmark_of(task: str) -> str:
-    return "xtreme-r" if task == "xcopa" else "xtreme"
+    return "xtreme-r" if task in ("xcopa", "lareqa") else "xtreme"
 
 
 def languages_of(task: str) -> tuple[str, ...]:
@@ -153,6 +175,10 @@ def labels_of(data: DataSpec, folder: Path | None) -> str:
             return "\n".join("".join(f"{tag}\n" for tag in example.tags) for example in examples)
         case Choice():
             return "".join(f'{{"label": {example.label}}}\n' for example in examples)
+        case Passage() if data.task == "bucc2018":
+            return "".join(f"{query.id}\t{candidate}\n" for query in examples for candidate in query.relevant)
+        case Passage() if data.task == "lareqa":
+            return json.dumps({query.id: query.relevant for query in examples if query.side == "query"})
         case Passage():
             # Its line in the file of the other language; XTREME sorts the English one.
             english = sorted((example.text, int(example.id)) for example in examples if example.side == "query")
@@ -173,11 +199,6 @@ def opened(tmp_path_factory) -> Opened:
     return opened
 
 
-def words_of(opened: Opened, out: Path) -> list[str]:
-    root = opened.home.root.parent
-    return ["export", str(root / "study.yaml"), "--home", str(opened.home.root), "--data", str(opened.data), "--out", str(out)]
-
-
 def export(opened: Opened, out: Path, *words: str) -> Any:
     """What the command line did."""
     root = opened.home.root  # runs, beside study.yaml
@@ -195,7 +216,7 @@ def test_a_study_s_own_numbers_are_those_of_its_export(opened, tmp_path):
     compared = []
     for found in (program.result() for program in walk_store(opened)[0].programs):
         for evaluation in found.evaluations if found.pair.target in METRICS else ():
-            for seed in (0, 1) if found.pair.target == "tatoeba" else (evaluation.seed,):
+            for seed in (0, 1) if TASKS.load(found.pair.target).kind == "retrieval" else (evaluation.seed,):
                 for measured in evaluation.manifest.measurements:
                     name = METRICS[found.pair.target].get(measured.metric)
                     if name is not None:

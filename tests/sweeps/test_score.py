@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from sweeps.benchmarks import LAYOUTS, benchmark_tasks, file_name
 from sweeps.cli import app
-from sweeps.score import ScoreError, average_precision, score_folders
+from sweeps.score import ScoreError, score_folders
 from tests.sweeps.benchmark_folders import digest, write_folders
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.metrics import span_counts_of, value_of
@@ -125,25 +125,6 @@ def test_tags_score_as_a_study_s_own_evaluation_scores_them(tmp_path_factory, se
     found = score_folders(root / "predictions", root / "labels", "xtreme").tasks["udpos"]
     sums = np.sum(span_counts_of(*sides), axis=0)
     assert found.average("f1") == pytest.approx(100 * float(value_of("pos_f1", ("span_tp", "span_predicted", "span_gold"), sums)), abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("ranked", "relevant", "expected"),
-    [
-        ("a b c", "a", 1),
-        ("b a c", "a", 1 / 2),
-        ("b c d", "a", 0),
-        ("", "a", 0),
-        ("a x b", "a b", (1 / 1 + 2 / 3) / 2),
-        ("x a", "a b c d", (1 / 2) / 4),
-        ("b a a", "a", 1 / 2),
-        (" ".join("x" * 19) + " a", "a", 1 / 20),
-        (" ".join("x" * 20) + " a", "a", 0),
-        (" ".join(map(str, range(20))), " ".join(map(str, range(30))), 1),
-    ],
-)
-def test_average_precision_counts_twenty_candidates(ranked, relevant, expected):
-    assert average_precision(ranked.split(), relevant.split()) == pytest.approx(expected, abs=1e-12)
 
 
 def write(root: Path, name: str, text: str) -> None:
