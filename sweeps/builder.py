@@ -11,8 +11,8 @@ from typing import NamedTuple
 from sweeps.leaks import Reference, find_leaks, measure_leaks
 from sweeps.results import BASELINE, ORACLE, VARIANT, Point
 from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
-from trainables.data import available_languages, data_source
 from trainables.language_sets import default_languages, languages_in
+from trainables.origins import available_languages, data_source
 from trainables.overlap import TextHashes
 from trainables.specs import (
     DataSpec,

@@ -5,9 +5,9 @@ measured overlaps.
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from trainables.data import parse_split
 from trainables.overlap import WHOLE, TextHashes, num_shared
 from trainables.specs import DataSpec
+from trainables.splits import parse_split
 from trainables.task import TASKS, Split
 
 

@@ -11,10 +11,10 @@ from search_spaces import SPACES
 from sweeps.results import BASELINE, VARIANT
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
-from trainables.data import parse_split
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName, languages_in
 from trainables.specs import Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity
+from trainables.splits import parse_split
 from trainables.task import TASKS, Task
 
 NO_DEV = "none"

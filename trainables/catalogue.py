@@ -42,3 +42,13 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of an error message about an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+_MAX_SHOWN = 20
+"""Allowed values that an error message lists before it counts the rest."""
+
+
+def listed(values: Sequence[str]) -> str:
+    """The values, separated by commas; a long list ends in the number of the others."""
+    more = f" and {len(values) - _MAX_SHOWN} more" if len(values) > _MAX_SHOWN else ""
+    return ", ".join(values[:_MAX_SHOWN]) + more

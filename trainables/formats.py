@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trainables.examples import Answer, Dropped, Question, Sentence, Text
+from trainables.examples import Dropped, Sentence, Text
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the hub's integers, which MNLI, SNLI and XNLI share."""
 
+
 _KINDS = {str: "a string", int: "an integer", bool: "true or false", list: "a list", dict: "an object"}
+
+
 _Value = TypeVar("_Value")
 
 
@@ -101,17 +104,17 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{where}: expected JSON, but {error.msg} at character {error.pos + 1}") from error
-        yield where, _of_kind(value, dict, where)
+        yield where, of_kind(value, dict, where)
 
 
 def member(value: Mapping[str, Any], key: str, kind: type[_Value], where: str) -> _Value:
     """`value[key]`, which must be there and of this JSON type; `where` says where `value` is."""
     if key not in value:
         raise ValueError(f"{where}: expected the key {key!r}, found {', '.join(map(repr, value)) or 'none'}")
-    return _of_kind(value[key], kind, f"{where}: {key}")
+    return of_kind(value[key], kind, f"{where}: {key}")
 
 
-def _of_kind(value: object, kind: type[_Value], where: str) -> _Value:
+def of_kind(value: object, kind: type[_Value], where: str) -> _Value:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"{where}: expected {_KINDS[kind]}, found {json.dumps(value, ensure_ascii=False)[:40]}")
     return value
@@ -219,104 +222,3 @@ def _conllu_sentence(sentence_id: str, rows: Sequence[Sequence[str]]) -> Sentenc
     if 0 < words.count("_") >= len(words) - 1:
         return Dropped(sentence_id, "its words are withheld")
     return Sentence(sentence_id, words, None if set(tags) == {"_"} else tags)
-
-
-_WITHHELD = [{"answer_start": 0, "text": ""}]
-"""What XTREME's scripts write in place of the answers of a test set."""
-
-
-def squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question]:
-    """The questions of SQuAD files, version 1.1 or 2.0, in order.
-
-    In version 2.0 `is_impossible` must agree with the answers; in version 1.1 a question without an answer is unlabelled.
-    """
-    for path in paths:
-        for place, context, question in _squad_entries(path):
-            yield _squad_question(place, context, question)
-
-
-def translated_squad_questions(paths: Sequence[Path], _language: str) -> Iterator[Question | Dropped]:
-    """As `squad_questions`, of a translation in which not every answer was found again: those questions are dropped."""
-    for path in paths:
-        for place, context, question in _squad_entries(path):
-            try:
-                found = _squad_question(place, context, question)
-            except LostAnswerError:
-                found = None
-            yield found if found is not None and found.answers else Dropped(member(question, "id", str, place), _LOST_ANSWER)
-
-
-_LOST_ANSWER = "its answer is not where the translation says"
-
-
-def _squad_question(place: str, context: str, question: Mapping[str, Any]) -> Question:
-    given = member(question, "answers", list, place)
-    answers = [] if given == _WITHHELD else [_of_kind(answer, dict, place) for answer in given]
-    if "is_impossible" in question and member(question, "is_impossible", bool, place) != (not answers):
-        raise ValueError(f"{place}: expected answers where is_impossible is false and none where it is true, found {len(answers)}")
-    return answered_question(
-        member(question, "id", str, place),
-        member(question, "question", str, place),
-        context,
-        [Answer(member(answer, "text", str, place), member(answer, "answer_start", int, place)) for answer in answers],
-        place,
-    )
-
-
-def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Each question as JSON, with its path in the file and its context."""
-    for place, context, paragraph in squad_paragraphs(path):
-        for q, question in enumerate(member(paragraph, "qas", list, place)):
-            yield f"{place}.qas[{q}]", context, _of_kind(question, dict, f"{place}.qas[{q}]")
-
-
-def squad_paragraphs(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Each paragraph of a SQuAD file as JSON, with its path in the file and its context."""
-    try:
-        root = json.loads("\n".join(text_lines(path)))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from error
-    for a, article in enumerate(member(_of_kind(root, dict, str(path)), "data", list, str(path))):
-        place = f"{path}: data[{a}]"
-        for p, paragraph in enumerate(member(_of_kind(article, dict, place), "paragraphs", list, place)):
-            place = f"{path}: data[{a}].paragraphs[{p}]"
-            yield place, member(_of_kind(paragraph, dict, place), "context", str, place), paragraph
-
-
-class LostAnswerError(ValueError):
-    """An answer is not where its start says."""
-
-
-def answered_question(
-    example_id: str, question: str, context: str, answers: Sequence[Answer], place: str, *, num_lost: int = 0
-) -> Question:
-    """A question with white space stripped from its texts, and the starts of its answers moved accordingly.
-
-    Where a copy was stripped and its starts were not moved, up to `num_lost` characters are missing before the context, or before
-    the answer: each start is moved by the least that finds its answer.
-    """
-    indent = len(context) - len(context.lstrip())
-    context = context.strip()
-    shifts = sorted(range(-num_lost, num_lost + 1), key=abs)
-    moved = []
-    for text, start in answers:
-        start += len(text) - len(text.lstrip()) - indent
-        text = text.strip()
-        starts = [start + shift for shift in shifts if start + shift >= 0 and context.startswith(text, start + shift)]
-        if not text or not starts:
-            raise LostAnswerError(
-                f"{place}: expected the answer {text!r} at character {start}, found {context[max(start, 0) :][: len(text)]!r}"
-            )
-        moved.append(Answer(text, starts[0]))
-    return Question(example_id, question.strip(), context, tuple(moved))
-
-
-def hub_question(row: Mapping[str, Any], _language: str, _number: int, *, num_lost: int = 0) -> Question:
-    """A row of the hub's SQuAD schema: `answers` holds a list of texts and a list of starts."""
-    answers = [Answer(text, start) for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)]
-    return answered_question(row["id"], row["question"], row["context"], answers, f"hub row {row['id']}", num_lost=num_lost)
-
-
-def stripped_hub_question(row: Mapping[str, Any], language: str, number: int) -> Question:
-    """A row of the copy of a SQuAD-like data set in google/xtreme, whose script stripped the texts and kept the starts."""
-    return hub_question(row, language, number, num_lost=8)

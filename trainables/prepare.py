@@ -12,11 +12,12 @@ from typing import Literal, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from trainables.data import load_examples, with_labels
+from trainables.data import load_examples
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.feature_file import Prepared, read_prepared, write_prepared
 from trainables.features import IGNORED, Features
 from trainables.keys import content_key
+from trainables.origins import with_labels
 from trainables.sequences import Ids, SequenceBuilder, batches, fit, template_of, tokenize
 from trainables.span_qa import span_features
 from trainables.specs import DataSpec

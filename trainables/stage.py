@@ -12,7 +12,7 @@ import torch.distributed as dist
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from trainables.data import load_examples, with_labels
+from trainables.data import load_examples
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
@@ -20,6 +20,7 @@ from trainables.heads import HeadShape
 from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
 from trainables.masking import read_vocabulary
 from trainables.model import inherit_head, load_encoder, load_model, save_model, with_fresh_heads
+from trainables.origins import with_labels
 from trainables.prepare import prepare
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from trainables.data import available_languages, data_source, load_examples
+from trainables.data import load_examples
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.origins import available_languages, data_source
 from trainables.specs import DataSpec
 from trainables.task import TASKS, Split
 

@@ -17,9 +17,10 @@ from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.trainables.toy_stages import make_job
 from tests.trainables.toy_training import WORDS
-from trainables.data import Examples, data_source, load_examples
+from trainables.data import Examples, load_examples
 from trainables.examples import Choice, Passage, Question, Sentence, Text
 from trainables.language_sets import LANGUAGE_SETS
+from trainables.origins import data_source
 from trainables.specs import DataSpec
 from trainables.stage import run_stage
 from trainables.task import TASKS

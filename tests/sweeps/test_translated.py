@@ -7,7 +7,8 @@ from sweeps.leaks import Reference, find_leaks
 from sweeps.study import Study, StudyError
 from tests.sweeps.simulation import builder_of, make_study
 from tests.trainables.task_cases.translated import CASES, LOST
-from trainables.data import data_source, load_examples
+from trainables.data import load_examples
+from trainables.origins import data_source
 from trainables.specs import DataSpec
 from trainables.task import head_name
 

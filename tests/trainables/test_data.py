@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainables.toy_data import REAL_DATA, lines_task, toy_data, toy_examples, toy_task
-from trainables.data import available_languages, data_source, find_origin, languages_with, load_examples, parse_split, read_examples
+from trainables.data import load_examples, read_examples
 from trainables.examples import Answer, Choice, Dropped, Line, Passage, Question, Sentence, Text
+from trainables.origins import available_languages, data_source, find_origin, languages_with
 from trainables.specs import DataSpec
+from trainables.splits import parse_split
 from trainables.task import TASKS, HubSource, Split, Task
 
 

@@ -15,7 +15,6 @@ from tests.trainables.task_cases import CASES
 from tests.trainables.toy_data import LABELS, MAX_LENGTHS, TAGS, TEXTS, toy_examples, toy_task, toy_tokenizer
 from tests.trainables.toy_training import toy_init
 from trainables import evaluate
-from trainables.data import data_source
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Answer, Passage, Question
 from trainables.family import FAMILIES
@@ -24,6 +23,7 @@ from trainables.heads import HeadShape
 from trainables.inference import embed
 from trainables.metrics import value_of
 from trainables.model import Model, load_encoder, with_fresh_heads
+from trainables.origins import data_source
 from trainables.prepare import make_features
 from trainables.random_encoder import save_random_encoder
 from trainables.scoring import Scored, score, score_passages

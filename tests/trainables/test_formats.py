@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 
 from trainables.examples import Answer, Dropped, Question, Sentence, Text
 from trainables.formats import (
-    answered_question,
     conllu_sentences,
     jsonl_rows,
     member,
     nli_jsonl_pairs,
     nli_pair,
     parallel_lines,
-    squad_questions,
-    stripped_hub_question,
     tagged_sentences,
     text_lines,
     tsv_rows,
 )
+from trainables.squad_format import answered_question, squad_questions, stripped_hub_question
 
 
 def write(path: Path, content: str | bytes) -> Path:

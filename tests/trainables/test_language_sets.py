@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainables.data import data_source, languages_with
 from trainables.language_sets import LANGUAGE_SETS, default_languages, languages_in
+from trainables.origins import data_source, languages_with
 from trainables.task import TASKS
 
 COUNTS = {

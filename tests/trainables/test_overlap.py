@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.trainables.task_cases.case import squad_json
 from tests.trainables.test_tasks import REAL_DATA, ROOT, real_data
-from trainables.data import data_source
 from trainables.examples import Answer, Choice, Line, Passage, Question, Sentence, Text
+from trainables.origins import data_source
 from trainables.overlap import PAGE, WHOLE, compared_texts, hash_texts, load_text_hashes, normalised, num_shared, overlap_rows
 from trainables.specs import DataSpec
 

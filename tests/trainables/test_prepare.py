@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainables.toy_data import MAX_LENGTHS, TEXTS, toy_examples, toy_task, toy_tokenizer
-from trainables.data import data_source
 from trainables.examples import Choice, Example, Line, Question, Sentence, Text
 from trainables.family import FAMILIES
 from trainables.feature_file import Prepared, read_prepared, write_prepared
 from trainables.features import IGNORED, Features
+from trainables.origins import data_source
 from trainables.prepare import Purpose, make_features, prepare, tokenizer_hash
 from trainables.sequences import fit, template_of
 from trainables.specs import DataSpec

@@ -13,11 +13,12 @@ from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from tests.trainables.toy_data import REAL_DATA, TEXTS, toy_data, toy_task, toy_tokenizer
 from trainables import span_qa
-from trainables.data import data_source, load_examples, read_examples
+from trainables.data import load_examples, read_examples
 from trainables.examples import Answer, Question
 from trainables.family import FAMILIES
 from trainables.features import Features
 from trainables.metrics import value_of
+from trainables.origins import data_source
 from trainables.scoring import score
 from trainables.span_qa import MAX_ANSWER_TOKENS, FoundAnswer, decode_answers, span_features
 from trainables.specs import DataSpec

@@ -14,9 +14,10 @@ import pytest
 
 from tests.trainables.task_cases import CASES, COUNTS
 from tests.trainables.task_cases.case import Case, hub_squad, jsonl
-from trainables.data import available_languages, data_source, find_origin, load_examples, row_entries
+from trainables.data import load_examples
 from trainables.examples import Dropped, Example, Passage, Question, Text
 from trainables.metrics import METRICS
+from trainables.origins import available_languages, data_source, find_origin, row_entries
 from trainables.specs import DataSpec
 from trainables.statistics import read_split, real_splits, statistics_of
 from trainables.task import TASKS, Kind, Split

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.trainables.toy_training import WORDS, toy_init, toy_spec
-from trainables.data import data_source
+from trainables.origins import data_source
 from trainables.specs import DataSpec, EvaluateSpec, Job, MixtureTask, RetrievalProtocol, Spec, StageEncoder
 from trainables.task import TASKS
 

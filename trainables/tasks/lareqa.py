@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainables.examples import Dropped, Entries, Passage
-from trainables.formats import member, squad_paragraphs
+from trainables.formats import member
+from trainables.squad_format import squad_paragraphs
 from trainables.task import FileSource, Task
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

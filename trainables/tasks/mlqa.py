@@ -3,7 +3,7 @@
 Answers are compared by the rules of their language, unlike XQuAD's. XTREME's copy of the test set has no answers.
 """
 
-from trainables.formats import squad_questions, stripped_hub_question
+from trainables.squad_format import squad_questions, stripped_hub_question
 from trainables.task import FileSource, HubSource, Split, Task
 
 LANGUAGES = ("ar", "de", "en", "es", "hi", "vi", "zh")

@@ -5,7 +5,7 @@ A language code is `<context>-<question>`; answers are compared by the rules of 
 
 import itertools
 
-from trainables.formats import squad_questions, stripped_hub_question
+from trainables.squad_format import squad_questions, stripped_hub_question
 from trainables.task import FileSource, HubSource, Split, Task
 from trainables.tasks.mlqa import LANGUAGES
 

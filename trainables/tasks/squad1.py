@@ -3,7 +3,7 @@
 XQuAD translates 1,190 questions of the dev set: a run that is scored on XQuAD must not train on it.
 """
 
-from trainables.formats import hub_question, squad_questions
+from trainables.squad_format import hub_question, squad_questions
 from trainables.task import FileSource, HubSource, Task
 
 TASK = Task(

@@ -5,7 +5,7 @@ dropped and counted. Paths are those of XTREME's storage (gs://xtreme_translatio
 juletxara/xquad_xtreme, needs a script and is not read.
 """
 
-from trainables.formats import translated_squad_questions
+from trainables.squad_format import translated_squad_questions
 from trainables.task import FileSource, Task
 
 TASK = Task(

@@ -1,6 +1,6 @@
 """SQuAD 2.0: SQuAD 1.1 and questions that their paragraph does not answer (Rajpurkar et al. 2018; CC BY-SA 4.0)."""
 
-from trainables.formats import hub_question, squad_questions
+from trainables.squad_format import hub_question, squad_questions
 from trainables.task import FileSource, HubSource, Task
 
 TASK = Task(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.examples import Entries
-from trainables.formats import squad_questions, stripped_hub_question
+from trainables.squad_format import squad_questions, stripped_hub_question
 from trainables.task import FileSource, HubSource, Task
 
 NAMES = {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainables.examples import Entries
-from trainables.formats import translated_squad_questions
+from trainables.squad_format import translated_squad_questions
 from trainables.task import FileSource, Task
 
 

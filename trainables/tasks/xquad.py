@@ -3,7 +3,7 @@
 XTREME has eleven of the languages; Romanian was published later, and XTREME-R has it.
 """
 
-from trainables.formats import squad_questions, stripped_hub_question
+from trainables.squad_format import squad_questions, stripped_hub_question
 from trainables.task import FileSource, HubSource, Task
 
 TASK = Task(

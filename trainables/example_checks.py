@@ -1,0 +1,90 @@
+"""What every example must be before anything is made of it; what is wrong names the example."""
+
+from typing import cast
+
+from trainables.catalogue import listed
+from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.task import Kind, Task
+
+_RECORDS: dict[Kind, type[Example]] = {
+    "classification": Text,
+    "tagging": Sentence,
+    "span_qa": Question,
+    "multiple_choice": Choice,
+    "retrieval": Passage,
+    "mlm": Line,
+}
+
+
+def check_examples(task: Task, examples: list[Example], place: str, labelled: bool) -> None:
+    if not examples:
+        raise ValueError(f"{place}: the split is empty")
+    record = _RECORDS[task.kind]
+    allowed = frozenset(task.labels)
+    seen: set[tuple[str, str]] = set()
+    for example in examples:
+        assert isinstance(example, record), f"{place}: a {task.kind} task yields {record.__name__}, not {type(example).__name__}"
+        identity = (example.side if isinstance(example, Passage) else "", example.id)
+        if identity in seen:
+            raise ValueError(f"{place}: the id {example.id!r} is there twice")
+        seen.add(identity)
+        problem = _problem(task, allowed, example, labelled)
+        if problem is not None:
+            raise ValueError(f"{place}: example {example.id!r}: {problem}")
+    if task.kind == "span_qa" and labelled and not any(cast(Question, example).answers for example in examples):
+        raise ValueError(f"{place}: no question has an answer: this split is unlabelled")
+    if task.kind == "retrieval":
+        _check_retrieval(task, cast(list[Passage], examples), place, labelled)
+
+
+def _problem(task: Task, allowed: frozenset[str], example: Example, labelled: bool) -> str | None:
+    """What is wrong with one example, if anything; `allowed` is the set of the task's labels."""
+    match example:
+        case Text(label=label):
+            if label is not None and label not in allowed:
+                return f"label {label!r} is not one of {listed(task.labels)}"
+            return _missing("label", label, labelled)
+        case Sentence(words=words, tags=tags):
+            if not words:
+                return "there are no words"
+            if tags is not None and len(tags) != len(words):
+                return f"{len(words)} words but {len(tags)} tags"
+            for number, tag in enumerate(tags or (), 1):
+                if tag not in allowed:
+                    return f"tag {tag!r} of word {number} is not one of {listed(task.labels)}"
+            return _missing("tags", tags, labelled)
+        case Question(context=context, answers=answers):
+            for text, start in answers:
+                found = context[start : start + len(text)] if start >= 0 else ""
+                if not text or found != text:
+                    return f"the answer {text!r} is not at character {start} of the context, where {found!r} is"
+            if labelled and not answers and not task.has_unanswerable:
+                return "it has no answer: this split is unlabelled, or the task lacks has_unanswerable=True"
+        case Choice(options=options, label=label):
+            if label is not None and not 0 <= label < len(options):
+                return f"label {label} is not the index of one of {len(options)} options"
+            return _missing("label", label, labelled)
+        case Passage(side=side):
+            return None if side in ("query", "candidate") else f"side {side!r} is not one of query, candidate"
+        case Line(text=text):
+            return None if text.strip() else "the line is blank"
+    return None
+
+
+def _missing(field: str, value: object, labelled: bool) -> str | None:
+    return f"it has no {field}: this split is unlabelled" if labelled and value is None else None
+
+
+def _check_retrieval(task: Task, passages: list[Passage], place: str, labelled: bool) -> None:
+    candidates = {passage.id for passage in passages if passage.side == "candidate"}
+    queries = [passage for passage in passages if passage.side == "query"]
+    if not queries or not candidates:
+        raise ValueError(f"{place}: {len(queries)} queries and {len(candidates)} candidates; there must be some of each")
+    for query in queries:
+        if labelled and not query.relevant and not task.is_mining:
+            raise ValueError(f"{place}: query {query.id!r} names no relevant candidate: this split is unlabelled")
+        for relevant in query.relevant:
+            if relevant not in candidates:
+                raise ValueError(f"{place}: query {query.id!r} names the candidate {relevant!r}, which is not there")
+    if labelled and not any(query.relevant for query in queries):
+        raise ValueError(f"{place}: no query names a relevant candidate: this split is unlabelled")
