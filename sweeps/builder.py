@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.leaks import Reference, find_leaks, measure_leaks
+from sweeps.references import NO_DEV, parse_reference
 from sweeps.results import BASELINE, ORACLE, VARIANT, Point
-from sweeps.study import DEFAULT_TRAINING, NO_DEV, Mixture, Model, Study, StudyError, Target, TaskUse, Training, parse_reference
+from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Target, TaskUse, Training
 from trainables.language_sets import default_languages, languages_in
 from trainables.origins import available_languages, data_source
 from trainables.overlap import TextHashes

@@ -16,7 +16,8 @@ from sweeps.plan import PairProgram, Request, plan_study
 from sweeps.progress import Progress
 from sweeps.report.write import Report, write_report
 from sweeps.results import StudyResult
-from sweeps.study import Study, StudyError, load_study
+from sweeps.study import Study, StudyError
+from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
 from sweeps.walk import Walk
 from trainables.data import load_examples

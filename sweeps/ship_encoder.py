@@ -7,7 +7,7 @@ from pathlib import Path
 import trainables.pocket
 from sweeps.builder import SpecBuilder
 from sweeps.home import Home
-from sweeps.study import load_study
+from sweeps.study_file import load_study
 from trainables.store import Store
 
 STUDY = Path(__file__).parent / "studies" / "pocket_encoder.yaml"

@@ -2,23 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
+from sweeps.references import check_language_set, check_languages, check_references
 from sweeps.results import BASELINE, VARIANT
-from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
-from trainables.language_sets import LANGUAGE_SETS, SetName, languages_in
+from trainables.language_sets import LANGUAGE_SETS, SetName
 from trainables.specs import Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity
-from trainables.splits import parse_split
-from trainables.task import TASKS, Task
-
-NO_DEV = "none"
-"""Leaves a task of a mixture out of selection."""
+from trainables.task import Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -293,13 +288,13 @@ class Study(Record):
             if not mixture.tasks:
                 raise ValueError(f"{place}.tasks: a mixture needs at least one task")
             for task, use in mixture.tasks.items():
-                _check_references(f"{place}.tasks.{task}", task, (use.train, use.dev))
+                check_references(f"{place}.tasks.{task}", task, (use.train, use.dev))
         for task, target in self.targets.items():
-            _check_references(f"targets.{task}", task, (target.train, target.dev, target.test))
+            check_references(f"targets.{task}", task, (target.train, target.dev, target.test))
             if isinstance(target.languages, tuple):
-                _check_languages(f"targets.{task}.languages", task, target.languages)
+                check_languages(f"targets.{task}.languages", task, target.languages)
             elif target.languages is not None and target.languages in LANGUAGE_SETS:
-                _check_language_set(f"targets.{task}.languages", task, target.languages)
+                check_language_set(f"targets.{task}.languages", task, target.languages)
         return self
 
     def mixture(self, intermediate: str) -> Mixture:
@@ -309,98 +304,3 @@ class Study(Record):
 
 def _filled(name: str, mixture: Mixture) -> Mixture:
     return mixture if mixture.tasks else Mixture(tasks={name: TaskUse()}, training=mixture.training)
-
-
-def _check_references(place: str, task: str, references: tuple[str | None, ...]) -> None:
-    if task not in TASKS.names:
-        raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, TASKS.names)}")
-    for reference in references:
-        if reference not in (None, NO_DEV):
-            try:
-                parse_reference(reference, task)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from None
-
-
-def _check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
-    known = TASKS.load(task).languages
-    for language in languages:
-        if language not in known:
-            raise ValueError(f"{place}: {task} has no language {language!r}{did_you_mean(language, known)}")
-
-
-def _check_language_set(place: str, task: str, set_name: str) -> None:
-    try:
-        languages_in(set_name, task)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
-
-
-def parse_reference(reference: str, default_task: str) -> tuple[str, str]:
-    """`task/split[slice]` as (task, split with its slice); the task may be left out."""
-    task, slash, split = reference.rpartition("/")
-    if slash and task not in TASKS.names:
-        raise ValueError(f"unknown task {task!r} in {reference!r}{did_you_mean(task, TASKS.names)}")
-    parse_split(split)
-    return task or default_task, split
-
-
-def load_study(path: Path) -> Study:
-    """The study in a YAML file; a StudyError has a line for each mistake, with field, value and allowed values."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StudyError(f"{path}: {error.strerror}") from None
-    try:
-        content = read_yaml(text, path.name)
-    except ValueError as error:
-        raise StudyError(str(error)) from None
-    try:
-        return Study.model_validate(content)
-    except ValidationError as error:
-        raise StudyError("\n".join(f"{path.name}: {line}" for line in _explain(error))) from None
-
-
-def _explain(error: ValidationError) -> list[str]:
-    """One line a mistake: the field's path, what is wrong, the nearest known field."""
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(problem["loc"][:-1])
-            lines.append(f"{place}: unknown field{did_you_mean(str(problem['loc'][-1]), known)}")
-        elif problem["type"] == "value_error":
-            message = str(problem["ctx"]["error"])
-            lines.append(f"{place}: {message}" if place else message)
-        else:
-            given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
-            lines.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
-    return lines
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
-    """The fields of the record at a place in the study, found by walking the types that the place's path names."""
-    by_name: dict[str, type[Record]] = {
-        "models": Model,
-        "random": RandomEncoder,
-        "pretraining": Mixture,
-        "intermediates": Mixture,
-        "tasks": TaskUse,
-        "tokenizer_text": TaskUse,
-        "training": Training,
-        "intermediate_training": Training,
-        "target_training": Training,
-        "targets": Target,
-        "retrieval": Retrieval,
-        "search": Search,
-        "resources": Resources,
-    }
-    record: type[Record] = Study
-    for part in location:
-        record = by_name.get(str(part), record) if str(part) in record.model_fields else record
-    return list(record.model_fields)

@@ -7,7 +7,9 @@ import pytest
 
 from search_spaces import SPACES
 from sweeps.builder import SpecBuilder
-from sweeps.study import DEFAULT_TRAINING, StudyError, Training, load_study, parse_reference
+from sweeps.references import parse_reference
+from sweeps.study import DEFAULT_TRAINING, StudyError, Training
+from sweeps.study_file import load_study
 from sweeps.yaml_reader import read_yaml
 from trainables.task import TASKS
 

@@ -1,0 +1,72 @@
+"""Reads a study from its YAML file, and explains what is wrong with it, one line a mistake."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sweeps.study import Mixture, Model, RandomEncoder, Resources, Retrieval, Search, Study, StudyError, Target, TaskUse, Training
+from sweeps.yaml_reader import read_yaml
+from trainables.catalogue import did_you_mean
+from trainables.specs import Record
+
+
+def load_study(path: Path) -> Study:
+    """The study in a YAML file; a StudyError has a line for each mistake, with field, value and allowed values."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StudyError(f"{path}: {error.strerror}") from None
+    try:
+        content = read_yaml(text, path.name)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError("\n".join(f"{path.name}: {line}" for line in _explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """One line a mistake: the field's path, what is wrong, the nearest known field."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(problem["loc"][:-1])
+            lines.append(f"{place}: unknown field{did_you_mean(str(problem['loc'][-1]), known)}")
+        elif problem["type"] == "value_error":
+            message = str(problem["ctx"]["error"])
+            lines.append(f"{place}: {message}" if place else message)
+        else:
+            given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
+            lines.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """The fields of the record at a place in the study, found by walking the types that the place's path names."""
+    by_name: dict[str, type[Record]] = {
+        "models": Model,
+        "random": RandomEncoder,
+        "pretraining": Mixture,
+        "intermediates": Mixture,
+        "tasks": TaskUse,
+        "tokenizer_text": TaskUse,
+        "training": Training,
+        "intermediate_training": Training,
+        "target_training": Training,
+        "targets": Target,
+        "retrieval": Retrieval,
+        "search": Search,
+        "resources": Resources,
+    }
+    record: type[Record] = Study
+    for part in location:
+        record = by_name.get(str(part), record) if str(part) in record.model_fields else record
+    return list(record.model_fields)
