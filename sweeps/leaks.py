@@ -5,17 +5,11 @@ measured overlaps.
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from sweeps.references import Reference
 from trainables.overlap import WHOLE, TextHashes, num_shared
 from trainables.specs import DataSpec
 from trainables.splits import parse_split
 from trainables.task import TASKS, Split
-
-
-class Reference(NamedTuple):
-    """Examples of a task: `split` may have a slice, as in a study."""
-
-    task: str
-    split: str
 
 
 class Contains(NamedTuple):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.leaks import Reference, find_leaks, measure_leaks
+from sweeps.leaks import find_leaks, measure_leaks
+from sweeps.references import Reference
 from sweeps.results import VARIANT
 from tests.sweeps.simulation import builder_of, make_study
 from tests.sweeps.test_plan import polystilts, write

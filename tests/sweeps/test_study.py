@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SPACES
-from sweeps.builder import SpecBuilder
 from sweeps.references import parse_reference
+from sweeps.results import VARIANT
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training
+from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
 from sweeps.yaml_reader import read_yaml
 from trainables.task import TASKS
@@ -101,7 +102,7 @@ def test_a_mistake_is_one_line_with_place_and_remedy(tmp_path, old, new, message
 def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherwise(tmp_path, target, num_languages):
     name, _, entry = target.partition(":")
     study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{name}: {entry}")))
-    languages = SpecBuilder(study, tmp_path, None).languages(name)
+    languages = StudyData(study, None).languages(name)
     assert len(languages) == num_languages
     assert list(languages) == [language for language in TASKS.load(name).languages if language in languages]
 
@@ -109,8 +110,8 @@ def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherw
 @pytest.mark.parametrize(("target", "dev"), [("mlqa", "mlqa"), ("mlqa_pairs", "squad1"), ("xquad", "squad1"), ("tydiqa", "tydiqa")])
 def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_s(tmp_path, target, dev):
     study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{target}:")))
-    data = SpecBuilder(study, tmp_path, None).all_data()
-    assert (dev, "dev", "en") in [(one.task, one.split, one.language) for one in data]
+    (data,) = StudyData(study, None).target_mixture(target, VARIANT).dev
+    assert (data.task, data.split, data.language) == (dev, "dev", "en")
 
 
 def test_several_mistakes_are_all_reported(tmp_path):
