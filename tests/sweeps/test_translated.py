@@ -3,7 +3,8 @@
 import pytest
 
 from sweeps.builder import SpecBuilder
-from sweeps.leaks import Reference, find_leaks
+from sweeps.leaks import find_leaks
+from sweeps.references import Reference
 from sweeps.study import Study, StudyError
 from tests.sweeps.simulation import builder_of, make_study
 from tests.trainables.task_cases.translated import CASES, LOST
@@ -19,10 +20,11 @@ def study_with(**tasks: object) -> Study:
 
 def entries(builder: SpecBuilder) -> list[tuple[str, str, str | None]]:
     """Task, language and dev data of each entry of the mixture."""
-    mixture = builder.intermediate("xlmr", "translated", 0).mixture
-    return [
-        (each.train.task, each.train.language, each.dev and f"{each.dev.task}/{each.dev.split}/{each.dev.language}") for each in mixture
-    ]
+    found: list[tuple[str, str, str | None]] = []
+    for entry in builder.intermediate("xlmr", "translated", 0).mixture:
+        selecting = [f"{dev.task}/{dev.split}/{dev.language}" for dev in entry.dev]
+        found.append((entry.train.task, entry.train.language, *selecting) if selecting else (entry.train.task, entry.train.language, None))
+    return found
 
 
 def test_each_language_is_an_entry_and_english_dev_data_select_once():
@@ -71,9 +73,9 @@ def test_a_translated_task_asks_for_its_languages():
 
 
 def test_a_translation_of_the_target_s_training_data_is_a_leak():
-    (leak,) = find_leaks([Reference("mnli_translated", "train")], Reference("mnli", "train"), Reference("xnli", "test"))
+    (leak,) = find_leaks([Reference("mnli_translated", "train")], Reference("mnli", "train"), None, Reference("xnli", "test"))
     assert leak.startswith("mnli_translated is a translation of what xnli trains on")
-    assert find_leaks([Reference("squad1_translated", "train")], Reference("mnli", "train"), Reference("xnli", "test")) == ()
+    assert find_leaks([Reference("squad1_translated", "train")], Reference("mnli", "train"), None, Reference("xnli", "test")) == ()
 
 
 def test_what_is_left_out_of_a_translation_is_counted(tmp_path):

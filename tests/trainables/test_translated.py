@@ -31,9 +31,9 @@ def test_translations_and_their_original_train_one_head(tmp_path):
     encoder = run_stage(init_job(folder), store, lambda _: None)
     dev = data_spec(folder, "mnli", "dev[12:]")
     mixture = (
-        MixtureTask(train=data_spec(folder, "mnli", "dev[:12]"), dev=dev, weight=1.0, share=None),
-        MixtureTask(train=data_spec(folder, "mnli_translated", "train", "de"), dev=dev, weight=1.0, share=None),
-        MixtureTask(train=data_spec(folder, "mnli_translated", "train", "sw"), dev=None, weight=1.0, share=None),
+        MixtureTask(train=data_spec(folder, "mnli", "dev[:12]"), dev=(dev,), weight=1.0, share=None),
+        MixtureTask(train=data_spec(folder, "mnli_translated", "train", "de"), dev=(dev,), weight=1.0, share=None),
+        MixtureTask(train=data_spec(folder, "mnli_translated", "train", "sw"), dev=(), weight=1.0, share=None),
     )
     trained = run_stage(train_job(folder, encoder.key, mixture=mixture, steps=60, learning_rate=3e-3), store, lambda _: None)
     assert list(json.loads((store.fetch(trained.key) / SHAPES_FILE).read_text())) == ["mnli"]
