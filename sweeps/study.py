@@ -12,7 +12,7 @@ from sweeps.results import BASELINE, VARIANT
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName
-from trainables.specs import Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity
+from trainables.specs import LayersTrained, Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity, Unfreezing
 from trainables.task import Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -54,7 +54,10 @@ class Training(Record):
     max_grad_norm: Annotated[float, Field(gt=0)] | None = None
     max_length: Annotated[int, Field(gt=2)] | None = None
     precision: Precision | None = None
-    layers_trained: Literal["all", "no_embeddings", "head"] | None = None
+    layers_trained: LayersTrained | None = None
+    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` (the last K layers) or `frozen_K` (all but the embeddings and the first K)."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    unfreezing: Unfreezing | None = None
     num_evals: Annotated[int, Field(ge=1)] | None = None
     keep: Literal["best", "last"] | None = None
     patience: Annotated[int, Field(gt=0)] | None = None
@@ -84,6 +87,8 @@ DEFAULT_TRAINING = Training(
     max_length=256,
     precision="float32",
     layers_trained="all",
+    layer_decay=1.0,
+    unfreezing="at_once",
     num_evals=4,
     keep="best",
 )

@@ -16,6 +16,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from trainables.family import FAMILIES
 from trainables.heads import Encoded, Head, HeadShape, make_head
+from trainables.layers import Rule, is_trained
 from trainables.packing import ATTENTION, Packed
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
@@ -52,9 +53,8 @@ class Model(nn.Module):
 
     def hidden(self, packed: Packed, layer: int = -1) -> Tensor:
         """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer."""
-        num_layers = self.encoder.config.num_hidden_layers
-        if not -1 - num_layers <= layer <= num_layers:
-            raise ValueError(f"layer {layer} was asked for, but the encoder has {num_layers}; 0 is its embeddings, -1 its last layer")
+        if not -1 - self.num_layers <= layer <= self.num_layers:
+            raise ValueError(f"layer {layer} was asked for, but the encoder has {self.num_layers}; 0 is its embeddings, -1 its last layer")
         positions = packed.position_ids_T + self.family.first_position(self.encoder.config)
         segments = packed.segments_T if self.family.has_segments else torch.zeros_like(packed.segments_T)
         with self._casting():
@@ -68,17 +68,15 @@ class Model(nn.Module):
         hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
         return hidden.squeeze(0)
 
-    def freeze(self, layers_trained: str) -> None:
-        """Leave out of training what `layers_trained` ("all", "no_embeddings", "head") does not name."""
-        match layers_trained:
-            case "all":
-                pass
-            case "no_embeddings":
-                self.encoder.get_submodule(self.family.embeddings).requires_grad_(False)
-            case "head":
-                self.encoder.requires_grad_(False)
-            case _:
-                raise ValueError(f"layers_trained is {layers_trained!r}; allowed: all, no_embeddings, head")
+    @property
+    def num_layers(self) -> int:
+        """Of the encoder, its embeddings not counted."""
+        return int(self.encoder.config.num_hidden_layers)
+
+    def freeze(self, rule: Rule) -> None:
+        """Leaves out of training what the rule does not name."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(is_trained(name, rule, self.num_layers))
 
     def _head(self, task: str) -> Head:
         if task not in self.shapes:

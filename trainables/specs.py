@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainables.keys import content_key
+from trainables.layers import PATTERN
 
 
 class Record(BaseModel):
@@ -50,6 +51,8 @@ class StageEncoder(Record):
 
 EncoderRef = HubEncoder | FolderEncoder | StageEncoder
 
+LayersTrained = Annotated[str, Field(pattern=f"^({PATTERN})$")]
+Unfreezing = Literal["at_once", "gradual"]
 Precision = Literal["float32", "bfloat16"]
 Versions = tuple[tuple[str, str], ...]
 """Library and version, for each library that can change a digit."""
@@ -113,7 +116,12 @@ class TrainSpec(_StageSpec):
     """The `proportional` sampler counts no more examples than this of any task."""
     temperature: Annotated[float, Field(gt=0)]
     """The `proportional` sampler draws by the number of examples to the power of its inverse: 1 as it is, larger ones nearer to equal."""
-    layers_trained: Literal["all", "no_embeddings", "head"]
+    layers_trained: LayersTrained
+    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` or `frozen_K`: see `trainables.layers`."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
+    """The factor between the learning rates of a layer and of the one above it; 1 gives all the same."""
+    unfreezing: Unfreezing
+    """`gradual` trains the heads alone at first, then one layer more from the top at equal intervals up to half of the steps."""
     learning_rate: Annotated[float, Field(gt=0)]
     batch_size: Annotated[int, Field(gt=0)]
     """Sequences an optimizer step, over all workers; for multiple choice, questions."""

@@ -24,6 +24,7 @@ from torch.nn.utils import clip_grad_norm_
 from trainables.checkpoint import load_progress, save_progress
 from trainables.features import Features
 from trainables.heads import num_averaged
+from trainables.layers import Rule, depth_of, learning_rate_scale, lowest_thawed_depth, rule_of
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import pack, split_units, take, unit_bounds
@@ -115,12 +116,15 @@ def train(
     if spec.batch_size < num_ranks:
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {num_ranks} workers that share it")
 
-    model.freeze(spec.layers_trained)
+    rule = rule_of(spec.layers_trained, model.num_layers)
+    model.freeze(rule)
     model.train()
     optimizer = make_optimizer(model, spec)
     progress = resume(checkpoints, model, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0)
     progress.losses_K = progress.losses_K.to(model.device)
     seconds_before, is_pruned = progress.seconds, False
+    if spec.unfreezing == "gradual":
+        thaw(model, rule, progress.step, num_steps)
     replica = replicate(model) if num_ranks > 1 else model
     began_at = saved_at = time.monotonic()
 
@@ -128,7 +132,9 @@ def train(
         torch.manual_seed(derive_seed("dropout", spec.seed, step, rank))
         learning_rate = spec.learning_rate * warm_up_and_decay(step, num_steps, spec.warmup_fraction)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["scale"]
+        if spec.unfreezing == "gradual" and thaw(model, rule, step, num_steps) and num_ranks > 1:
+            replica = replicate(model)
 
         entry, place = turns[step]
         task, features = mixture[entry]
@@ -199,14 +205,32 @@ def compute_gradients(replica: nn.Module, batch: Features, task: str, max_tokens
     return loss
 
 
-def make_optimizer(model: nn.Module, spec: "TrainSpec") -> torch.optim.AdamW:
-    """Fused AdamW; biases and layer norms, the parameters of one dimension, do not decay."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, eps=1e-8, fused=True)
+def thaw(model: Model, rule: Rule, step: int, num_steps: int) -> bool:
+    """Freezes what gradual unfreezing has not reached at `step`; whether that differs from the step before."""
+    lowest, before = (lowest_thawed_depth(each, num_steps, rule.lowest_depth, model.num_layers) for each in (step, step - 1))
+    model.freeze(rule._replace(lowest_depth=lowest))
+    return lowest != before
+
+
+def make_optimizer(model: Model, spec: "TrainSpec") -> torch.optim.AdamW:
+    """Fused AdamW; biases and layer norms, the parameters of one dimension, do not decay.
+
+    A group's `scale` is what its layer's learning rate is of the training's.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            scale = learning_rate_scale(depth_of(name, model.num_layers), spec.layer_decay, model.num_layers)
+            groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "scale": scale, "weight_decay": spec.weight_decay if is_decayed else 0.0}
+            for (scale, is_decayed), parameters in groups.items()
+        ],
+        lr=spec.learning_rate,
+        eps=1e-8,
+        fused=True,
+    )
 
 
 def evaluate_on_first_rank(model: Model, evaluate_dev: Callable[[Model], DevScore], rank: int, num_ranks: int) -> DevScore:

@@ -65,6 +65,8 @@ def train_spec(task: str, encoder: HubEncoder | StageEncoder, *, seed: int, lear
         examples_cap=None,
         temperature=1.0,
         layers_trained="all",
+        layer_decay=1.0,
+        unfreezing="at_once",
         learning_rate=learning_rate,
         batch_size=32,
         epochs=2.0,

@@ -26,14 +26,15 @@ def three_cpus() -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("unfreezing", ["at_once", "gradual"])
 @pytest.mark.usefixtures("three_cpus")
-def test_two_workers_compute_what_one_does(tmp_path: Path) -> None:
+def test_two_workers_compute_what_one_does(unfreezing: str, tmp_path: Path) -> None:
     folder = write_toy_data(tmp_path)
     jobs = {}
     for name, num_workers in (("alone", 1), ("shared", 2)):
         settings = {"store": str(folder / name), "num_workers": num_workers}
         encoder = run_stage(init_job(folder, **settings | {"num_workers": 1}), Store(settings["store"], folder), lambda _: None)
-        jobs[name] = train_job(folder, encoder.key, settings, num_evals=6, keep="last")
+        jobs[name] = train_job(folder, encoder.key, settings, num_evals=6, keep="last", unfreezing=unfreezing)
     alone = run_stage(jobs["alone"], Store(jobs["alone"].store, folder), lambda _: None)
     points: list[CurvePoint] = []
     shared = run_stage_on_workers(jobs["shared"], points.append)

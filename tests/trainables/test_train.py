@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
 from trainables.features import IGNORED, Features
 from trainables.inference import predict
+from trainables.layers import depth_of, lowest_thawed_depth
 from trainables.masking import Vocabulary, mask_tokens, read_vocabulary
 from trainables.model import Model
 from trainables.seeds import generator
@@ -83,10 +86,10 @@ def die_at(step: int, points: list[Point]) -> dict[str, Any]:
     return {"report": report}
 
 
-@pytest.mark.parametrize("kinds", [["classification"], ["tagging", "mlm"]])
-def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kinds", "unfreezing"), [(["classification"], "at_once"), (["tagging", "mlm"], "gradual")])
+def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], unfreezing: str, tmp_path: Path) -> None:
     scores = iter([0.5, 0.9, 0.3, 0.4])
-    settings = {"steps": 60, "num_evals": 4}
+    settings = {"steps": 60, "num_evals": 4, "unfreezing": unfreezing}
     often = {"checkpoints": tmp_path / "progress", "checkpoint_every_s": 0.0}
     straight_model = toy_model("bert", tmp_path / "a", *kinds, dropout=0.1)
     straight = run(straight_model, *kinds, options={"evaluate_dev": lambda _: (next(scores), ())}, **settings)
@@ -163,15 +166,71 @@ def test_a_loss_that_is_not_finite_says_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers_trained", "moving"), [("all", {"embeddings", "encoder"}), ("no_embeddings", {"encoder"}), ("head", set())]
+    ("layers_trained", "moving"),
+    [("all", {0, 1, 2, 3}), ("no_embeddings", {1, 2, 3}), ("head", {3}), ("top_1", {2, 3}), ("top_2", {1, 2, 3}), ("frozen_1", {2, 3})],
 )
-def test_only_the_named_layers_are_trained(layers_trained: str, moving: set[str], tmp_path: Path) -> None:
+def test_only_the_named_layers_are_trained(layers_trained: str, moving: set[int], tmp_path: Path) -> None:
     model = toy_model("xlm_roberta", tmp_path, "classification")
+    changed = changed_by(model, "classification", layers_trained=layers_trained)
+    assert {depth_of(name, num_layers=2) for name in changed} == moving
+
+
+def test_biases_and_layer_norms_can_be_trained_alone(tmp_path: Path) -> None:
+    changed = changed_by(toy_model("bert", tmp_path, "classification"), "classification", layers_trained="bias_norm")
+    in_encoder = {name for name in changed if name.startswith("encoder.")}
+    assert {depth_of(name, num_layers=2) for name in in_encoder} == {0, 1, 2}
+    assert all(name.endswith(".bias") or "LayerNorm" in name for name in in_encoder)
+
+
+def test_more_layers_than_there_are_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="layers_trained is 'top_3', but the encoder has 2 layers"):
+        run(toy_model("bert", tmp_path, "classification"), "classification", layers_trained="top_3")
+
+
+def test_each_layer_learns_more_slowly_than_the_one_above(tmp_path: Path) -> None:
+    """One step of Adam moves every weight by its learning rate, whatever the gradient."""
+    model = toy_model("bert", tmp_path, "classification")
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    run(model, "classification", layers_trained=layers_trained)
-    changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
-    assert {name.split(".")[1] for name in changed if name.startswith("encoder.")} == moving
-    assert any(name.startswith("heads.") for name in changed)
+    run(model, "classification", steps=1, layer_decay=0.5, learning_rate=1e-3, warmup_fraction=0.0, weight_decay=0.0, num_evals=0)
+    moved: dict[int, float] = {}
+    for name, weight in model.state_dict().items():
+        depth = depth_of(name, num_layers=2)
+        moved[depth] = max(moved.get(depth, 0.0), (weight - before[name]).abs().max().item())
+    assert moved == {
+        0: pytest.approx(2.5e-4, rel=1e-2),
+        1: pytest.approx(5e-4, rel=1e-2),
+        2: pytest.approx(1e-3, rel=1e-2),
+        3: pytest.approx(1e-3, rel=1e-2),
+    }
+
+
+@given(st.integers(2, 500), st.integers(1, 24), st.data())
+def test_gradual_unfreezing_goes_from_the_heads_down_to_the_lowest_layer_in_half_of_the_steps(num_steps, num_layers, data) -> None:
+    lowest = data.draw(st.integers(0, num_layers + 1))
+    depths = [lowest_thawed_depth(step, num_steps, lowest, num_layers) for step in range(num_steps)]
+    assert depths[0] == num_layers + 1
+    assert depths == sorted(depths, reverse=True)
+    assert depths[-(-num_steps // 2) :] == [lowest] * (num_steps // 2)
+
+
+def test_what_is_frozen_at_first_moves_later(tmp_path: Path) -> None:
+    """Of six steps with two layers, the first trains the head, the second and third one layer more each, the others all."""
+    moving = []
+    for last in (1, 2, 3, 4):
+        model = toy_model("bert", tmp_path / str(last), "classification")
+        before = {name: weight.clone() for name, weight in model.state_dict().items()}
+        with pytest.raises(KilledError):
+            run(model, "classification", steps=6, num_evals=6, warmup_fraction=0.0, unfreezing="gradual", options=die_at(last, []))
+        changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+        moving.append({depth_of(name, num_layers=2) for name in changed})
+    assert moving == [{3}, {2, 3}, {1, 2, 3}, {0, 1, 2, 3}]
+
+
+def changed_by(model: Model, kind: str, **settings: object) -> set[str]:
+    """The names of the weights that a training changes."""
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    run(model, kind, **settings)
+    return {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
 
 
 def test_masks_hide_ordinary_tokens_alone(tmp_path: Path) -> None:

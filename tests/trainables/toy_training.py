@@ -96,6 +96,8 @@ def toy_spec(*kinds: str, **changes: Any) -> TrainSpec:
         "examples_cap": None,
         "temperature": 1.0,
         "layers_trained": "all",
+        "layer_decay": 1.0,
+        "unfreezing": "at_once",
         "learning_rate": 1e-3,
         "batch_size": 8,
         "epochs": None,
