@@ -49,3 +49,10 @@ def read_examples(task: Task, data: DataSpec, folder: str | Path | None, *, labe
     if data.num_examples is not None:
         examples = take(examples, functools.partial(subset_of, num_examples=data.num_examples, place=f"{origin.place}, {data.split}"))
     return Examples(examples, dict(sorted(dropped.items())))
+
+
+def check_folder(folder: str | Path | None) -> None:
+    """A ValueError if there is no such folder of published files; None stands for the hub."""
+    if folder is not None and not Path(folder).is_dir():
+        found = "is a file; give the folder that its data set's folder is in" if Path(folder).exists() else "there is no such folder"
+        raise ValueError(f"--data {folder}: {found}")

@@ -145,7 +145,10 @@ def _row(
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, required=True)
-    print(PAGE + "\n".join(overlap_rows(arguments.parse_args().data)))
+    try:
+        print(PAGE + "\n".join(overlap_rows(arguments.parse_args().data)))
+    except ValueError as error:
+        arguments.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from trainables.data import load_examples
+from trainables.catalogue import listed
+from trainables.data import check_folder, load_examples
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.origins import available_languages, data_source
 from trainables.specs import DataSpec
@@ -80,10 +81,16 @@ def statistics_of(examples: Sequence[Example]) -> Statistics:
 
 
 def real_splits(folder: str | Path, names: Sequence[str]) -> Iterator[tuple[str, Split, str]]:
-    """Task, split and language of everything whose files lie below `folder`."""
+    """Task, split and language of everything whose files lie below `folder`; a ValueError if there is nothing."""
+    check_folder(folder)
+    found = False
     for name in names:
-        if TASKS.load(name).files:
-            yield from ((name, split, language) for split in _SPLITS for language in available_languages(name, split, folder))
+        for split in _SPLITS if TASKS.load(name).files else ():
+            for language in available_languages(name, split, folder):
+                found = True
+                yield name, split, language
+    if not found:
+        raise ValueError(f"--data {folder}: no files of {listed(names)}; docs/data.md says where they lie below it")
 
 
 def read_split(name: str, split: Split, language: str, folder: str | Path) -> list[Example]:
@@ -125,10 +132,15 @@ def _described(found: Statistics) -> str:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, required=True)
-    arguments.add_argument("tasks", nargs="*", choices=[*TASKS.names, []], metavar="TASK")
+    arguments.add_argument("tasks", nargs="*", metavar="TASK")
     given = arguments.parse_args()
-    for name, split, language in real_splits(given.data, given.tasks or TASKS.names):
-        print(f"{name}/{split}/{language}: {_described(statistics_of(read_split(name, split, language, given.data)))}")
+    try:
+        for name in given.tasks:
+            TASKS.check(name)
+        for name, split, language in real_splits(given.data, given.tasks or TASKS.names):
+            print(f"{name}/{split}/{language}: {_described(statistics_of(read_split(name, split, language, given.data)))}")
+    except ValueError as error:
+        arguments.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

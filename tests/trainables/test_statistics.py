@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.trainables.task_cases.case import jsonl
 from trainables.examples import Answer, Choice, Line, Passage, Question, Sentence, Text
 from trainables.statistics import Field, Lengths, Statistics, statistics_of
@@ -49,3 +51,33 @@ def test_the_command_prints_a_line_a_split_and_language(tmp_path: Path):
         "option: 9/9/12 characters, 2/2/3 words"
     )
     assert [line.partition(":")[0] for line in lines] == ["copa/train/en", "copa/dev/en"]
+
+
+@pytest.mark.parametrize("module", ["statistics", "overlap"])
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("nowhere", "--data {}: there is no such folder\n"),
+        ("file", "--data {}: is a file; give the folder that its data set's folder is in\n"),
+        ("empty", "--data {}: no files of anli, "),
+        ("broken", "{}/copa/val-en.jsonl"),
+    ],
+)
+def test_a_folder_without_data_is_one_line_and_exit_code_2(tmp_path: Path, module: str, folder: str, message: str):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    path = tmp_path / "broken/copa/val-en.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("{\n")
+    done = subprocess.run(
+        [sys.executable, "-m", f"trainables.{module}", "--data", str(tmp_path / folder)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message.format(tmp_path / folder) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_task_is_one_line_and_exit_code_2(tmp_path: Path):
+    words = [sys.executable, "-m", "trainables.statistics", "--data", str(tmp_path), "copaa"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "unknown task 'copaa'; did you mean 'copa'?\n")
