@@ -1,17 +1,43 @@
-"""What can be known to be too much for an encoder before it is loaded: inputs that are too long, layers that it does not have."""
+"""What can be known to be too much for an encoder before it is loaded: inputs that are too long, layers or files that it does not have."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Training
+from trainables.family import FAMILIES
+from trainables.layers import rule_of
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt")
+"""One of each is what `from_pretrained` reads."""
 
 
 def check_limits(study: Study, base: Path) -> None:
     """A StudyError for a length or a layer that one of the models lacks; `base` is the folder that relative paths start from."""
     for name, model in study.models.items():
-        _check_lengths(study, name, model, _most_tokens(model, base))
-        _check_layers(study, name, _num_layers(model, base))
+        if model.folder is not None:
+            _check_files(f"models.{name}.folder", model.family, base / model.folder)
+        _check_lengths(study, name, model, _most_tokens(name, model, base))
+        num_layers = _num_layers(name, model, base)
+        if num_layers is not None:
+            _check_layers(study, name, num_layers)
+            _check_layers_trained(study, name, model, num_layers)
+
+
+def first_position(family: str, config: Mapping[str, Any]) -> int:
+    """As `Family.first_position`, of a config.json, without the libraries that a family's file needs: positions before it are unused."""
+    return int(config.get("pad_token_id", 1)) + 1 if family == "xlm_roberta" else 0
+
+
+def _check_files(place: str, family: str, folder: Path) -> None:
+    for names in (("config.json",), _WEIGHTS, _TOKENIZERS):
+        if not any((folder / name).is_file() for name in names):
+            raise StudyError(f"{place}: {folder} holds no {' or '.join(names)}; it must be a folder that from_pretrained reads")
+    model_type = str(_read(place, folder / "config.json").get("model_type")).replace("-", "_")
+    if model_type != family and model_type in FAMILIES.names:
+        raise StudyError(f"{place}: {folder} is of the family {model_type}, but family is {family}; set family: {model_type}")
 
 
 def _check_lengths(study: Study, name: str, model: Model, limit: int | None) -> None:
@@ -23,14 +49,22 @@ def _check_lengths(study: Study, name: str, model: Model, limit: int | None) -> 
             )
 
 
-def _check_layers(study: Study, name: str, num_layers: int | None) -> None:
+def _check_layers(study: Study, name: str, num_layers: int) -> None:
     for target, settings in study.targets.items():
         for layer in settings.retrieval.layer:
-            if num_layers is not None and not -1 - num_layers <= layer <= num_layers:
+            if not -1 - num_layers <= layer <= num_layers:
                 raise StudyError(
                     f"targets.{target}.retrieval.layer: {layer}, but models.{name} has {num_layers} layers; "
                     f"0 is the embeddings, {num_layers} or -1 the last layer"
                 )
+
+
+def _check_layers_trained(study: Study, name: str, model: Model, num_layers: int) -> None:
+    for place, training in _trainings(study, name, model):
+        try:
+            rule_of(training.layers_trained or "all", num_layers)
+        except ValueError as error:
+            raise StudyError(f"{place}: {error} (models.{name}); name at most {num_layers}") from None
 
 
 def _trainings(study: Study, name: str, model: Model) -> Iterable[tuple[str, Training]]:
@@ -43,19 +77,46 @@ def _trainings(study: Study, name: str, model: Model) -> Iterable[tuple[str, Tra
         yield f"targets.{target}", settings.training.over(study.target_training)
 
 
-def _most_tokens(model: Model, base: Path) -> int | None:
-    """The most tokens that an encoder reads; unknown before an encoder from the hub is loaded."""
-    return model.random.max_positions if model.random else _number_in(model, base, "tokenizer_config.json", "model_max_length")
+def _most_tokens(name: str, model: Model, base: Path) -> int | None:
+    """The most tokens that an encoder reads, by its positions and its tokenizer; unknown before an encoder from the hub is loaded."""
+    if model.random is not None or model.folder is None:
+        return model.random.max_positions if model.random else None
+    place, folder = f"models.{name}.folder", base / model.folder
+    config = _read(place, folder / "config.json")
+    positions = _number(place, folder / "config.json", config, "max_position_embeddings")
+    limits = [
+        None if positions is None else positions - first_position(model.family, config),
+        _number(place, folder / "tokenizer_config.json", _read(place, folder / "tokenizer_config.json"), "model_max_length"),
+    ]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _num_layers(model: Model, base: Path) -> int | None:
+def _num_layers(name: str, model: Model, base: Path) -> int | None:
     """Of the encoder; unknown before one from the hub is loaded."""
-    return model.random.num_layers if model.random else _number_in(model, base, "config.json", "num_hidden_layers")
+    if model.random is not None or model.folder is None:
+        return model.random.num_layers if model.random else None
+    place, path = f"models.{name}.folder", base / model.folder / "config.json"
+    return _number(place, path, _read(place, path), "num_hidden_layers")
 
 
-def _number_in(model: Model, base: Path, file: str, field: str) -> int | None:
-    path = base / (model.folder or "") / file
-    if model.folder is None or not path.exists():
+def _read(place: str, path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file; an empty one where there is no file, as an encoder may come without a tokenizer_config.json."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StudyError(f"{place}: {path} is no JSON: {error}; copy it again from where the encoder is from") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{place}: {path} holds no JSON object; copy it again from where the encoder is from")
+    return content
+
+
+def _number(place: str, path: Path, content: Mapping[str, Any], field: str) -> int | None:
+    """A count in a file; transformers writes some as a float, and a huge one for no limit."""
+    number = content.get(field)
+    if number is None:
         return None
-    number = json.loads(path.read_text(encoding="utf-8")).get(field)
-    return number if isinstance(number, int) else None
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or number < 1:
+        raise StudyError(f"{place}: {path} has {field} {number!r}; it must be a number above 0")
+    return int(number)

@@ -1,0 +1,118 @@
+"""What an encoder lacks is said while planning: positions, layers, weights, a tokenizer, a family."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import trainables.pocket
+from sweeps.encoder_limits import check_limits, first_position
+from sweeps.study import Study, StudyError
+from trainables.family import FAMILIES
+
+POCKET = Path(trainables.pocket.__file__ or "").parent / "encoder"
+
+
+def study(family: str = "xlm_roberta", **training: Any) -> Study:
+    return Study.model_validate(
+        {
+            "name": "limited",
+            "source_language": "qaa",
+            "models": {"one": {"family": family, "folder": "encoder"}},
+            "targets": ["pocket_rank_class"],
+            "target_training": {"max_length": 64, **training},
+        }
+    )
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The folder of a study beside an encoder of 3 layers and 64 positions."""
+    shutil.copytree(POCKET, tmp_path / "encoder")
+    return tmp_path
+
+
+def change(path: Path, **fields: Any) -> None:
+    content = {**json.loads(path.read_text()), **fields}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+
+
+def problem(base: Path, study: Study) -> str:
+    with pytest.raises(StudyError) as error:
+        check_limits(study, base)
+    assert "\n" not in str(error.value)
+    return str(error.value).replace(str(base), "BASE")
+
+
+def test_an_encoder_that_is_whole_is_taken(base):
+    check_limits(study(), base)
+
+
+@pytest.mark.parametrize("name", FAMILIES.names)
+def test_the_first_position_is_the_family_s(name):
+    for pad_token_id in (0, 1, 5):
+        config: Any = SimpleNamespace(pad_token_id=pad_token_id)
+        assert first_position(name, vars(config)) == FAMILIES.load(name).first_position(config)
+
+
+@pytest.mark.parametrize("model_max_length", [None, int(1e30), 64, 512])
+def test_an_encoder_reads_no_more_tokens_than_it_has_positions_for(base, model_max_length):
+    change(base / "encoder/tokenizer_config.json", model_max_length=model_max_length)
+    check_limits(study(max_length=64), base)
+    assert problem(base, study(max_length=65)) == (
+        "targets.pocket_rank_class: max_length is 65, but models.one reads at most 64 tokens; set max_length: 64 or less"
+    )
+
+
+def test_a_tokenizer_may_read_less_than_there_are_positions_for(base):
+    change(base / "encoder/tokenizer_config.json", model_max_length=32)
+    assert "models.one reads at most 32 tokens" in problem(base, study())
+
+
+def test_layers_that_are_not_there_are_not_trained(base):
+    check_limits(study(layers_trained="top_3"), base)
+    assert problem(base, study(layers_trained="top_4")) == (
+        "targets.pocket_rank_class: layers_trained is 'top_4', but the encoder has 3 layers (models.one); name at most 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("config.json", "models.one.folder: BASE/encoder holds no config.json; it must be a folder that from_pretrained"),
+        ("model.safetensors", "models.one.folder: BASE/encoder holds no model.safetensors or model.safetensors.index.json or "),
+        ("tokenizer.json", "models.one.folder: BASE/encoder holds no tokenizer.json or sentencepiece.bpe.model or vocab.txt;"),
+    ],
+)
+def test_a_folder_without_a_file_is_refused(base, file, message):
+    (base / "encoder" / file).unlink()
+    assert problem(base, study()).startswith(message)
+
+
+def test_a_folder_of_another_family_is_refused(base):
+    assert problem(base, study(family="bert")) == (
+        "models.one.folder: BASE/encoder is of the family xlm_roberta, but family is bert; set family: xlm_roberta"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", b'{"num_hidden_layers": 3', "models.one.folder: BASE/encoder/config.json is no JSON: Expecting"),
+        ("config.json", b"[]", "models.one.folder: BASE/encoder/config.json holds no JSON object; copy it again"),
+        ("config.json", b'{"num_hidden_layers": "3"}', "models.one.folder: BASE/encoder/config.json has num_hidden_layers '3'; it must"),
+        ("tokenizer_config.json", b"", "models.one.folder: BASE/encoder/tokenizer_config.json is no JSON: Expecting value"),
+        ("tokenizer_config.json", b'"\xff"', "models.one.folder: BASE/encoder/tokenizer_config.json is no JSON: 'utf-8' codec"),
+        (
+            "tokenizer_config.json",
+            b'{"model_max_length": -1}',
+            "models.one.folder: BASE/encoder/tokenizer_config.json has model_max_length -1",
+        ),
+    ],
+)
+def test_a_broken_file_is_named(base, file, content, message):
+    (base / "encoder" / file).write_bytes(content)
+    assert problem(base, study()).startswith(message)
