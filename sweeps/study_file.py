@@ -1,5 +1,7 @@
 """Reads a study from its YAML file, and explains what is wrong with it, one line a mistake."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,16 @@ def load_study(path: Path) -> Study:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise StudyError(f"{path.name}, line {line}: byte {error.object[error.start]:#x} is not UTF-8; save the file as UTF-8") from None
     try:
         content = read_yaml(text, path.name)
     except ValueError as error:
         raise StudyError(str(error)) from None
+    if not isinstance(content, Mapping):
+        found = "the file is empty" if content is None else f"the file holds {_short(content)}"
+        raise StudyError(f"{path.name}: {found}; a study is a mapping of fields, at least name, models and targets")
     try:
         return Study.model_validate(content)
     except ValidationError as error:
@@ -40,8 +48,14 @@ def _explain(error: ValidationError) -> list[str]:
             lines.append(f"{place}: {message}" if place else message)
         else:
             given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
-            lines.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
-    return lines
+            lines.append(f"{place}: {_in_yaml(problem['msg'])}{given}")
+    return [line.replace("\n", "\\n") for line in lines]
+
+
+def _in_yaml(message: str) -> str:
+    """A message of pydantic's in the words of a study, which has lists and mappings."""
+    words = re.sub(r" or instance of \w+", "", message).replace("dictionary", "mapping").replace("tuple", "list")
+    return words[0].lower() + words[1:]
 
 
 def _short(value: Any) -> str:

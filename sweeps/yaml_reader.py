@@ -1,9 +1,12 @@
 """Reads YAML as its version 1.2 does, so that `1e-5` is a number, `no` a language and a key given twice an error."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import yaml
+
+Number = TypeVar("Number", int, float)
 
 
 class _Loader(yaml.SafeLoader):
@@ -11,6 +14,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {
+    tag: construct
+    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
+}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|false|False", "tTfF"),
     ("null", r"~|null|Null|", ["~", "n", "N", ""]),
@@ -21,16 +29,36 @@ for _tag, _pattern, _first in (
 
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(str(loader.construct_scalar(node)))
+    return _number(int, loader, node)
 
 
 def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(str(loader.construct_scalar(node)))
+    return _number(float, loader, node)
+
+
+def _construct_bool(loader: _Loader, node: yaml.ScalarNode) -> bool:
+    value = str(loader.construct_scalar(node))
+    if value.lower() not in ("true", "false"):
+        raise yaml.constructor.ConstructorError(None, None, f"{value!r} is not true or false", node.start_mark)
+    return value.lower() == "true"
+
+
+def _number(kind: Callable[[str], Number], loader: _Loader, node: yaml.ScalarNode) -> Number:
+    text = str(loader.construct_scalar(node))
+    try:
+        return kind(text)
+    except ValueError:  # not a number in spite of its tag, or of thousands of digits
+        shown = text if len(text) <= 20 else f"{text[:20]}..."
+        raise yaml.constructor.ConstructorError(None, None, f"{shown!r} cannot be read as a number", node.start_mark) from None
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a list or mapping cannot be a key; are there braces too many?", key_node.start_mark
+            )
         key = loader.construct_object(key_node)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
@@ -38,6 +66,7 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any
     return loader.construct_mapping(node, deep=True)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
@@ -52,3 +81,5 @@ def read_yaml(text: str, name: str) -> object:
         raise ValueError(f"{name}, line {line}: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ValueError(f"{name}: lists or mappings lie too deep in each other; are there brackets too many?") from None
