@@ -65,6 +65,7 @@ class SpecBuilder:
 
     def check(self) -> None:
         """A StudyError for what can be known to fail before anything is trained: data that is not there, inputs that are too long."""
+        self.data.check()
         self.all_data()
         check_limits(self.study, self._base)
 
@@ -177,13 +178,12 @@ class SpecBuilder:
     def _init(self, name: str, model: Model) -> InitSpec:
         assert model.random is not None, f"models.{name} has an origin"
         settings = model.random
-        text = tuple(entry.train for entry in self.data.mixture(settings.tokenizer_text))
         return InitSpec(
             kind="init",
             code_version=INIT_VERSION,
             versions=self._versions,
             family=model.family,
-            tokenizer_text=text,
+            tokenizer_text=self.data.texts(settings.tokenizer_text),
             **settings.model_dump(exclude={"tokenizer_text"}),
         )
 

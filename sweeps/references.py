@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from trainables.catalogue import did_you_mean
+from trainables.catalogue import did_you_mean, listed
 from trainables.language_sets import languages_in
 from trainables.splits import parse_split
-from trainables.task import TASKS
+from trainables.task import TASKS, Task
 
 NO_DEV = "none"
 """Leaves a task of a mixture out of selection."""
@@ -27,21 +27,43 @@ def parse_reference(reference: str, default_task: str) -> Reference:
     return Reference(task or default_task, split)
 
 
-def check_references(place: str, task: str, references: tuple[str | None, ...]) -> None:
-    """A ValueError that begins with `place` if the task, or what a reference names, is unknown."""
-    if task not in TASKS.names:
-        raise ValueError(f"{place}: unknown task {task!r}{did_you_mean(task, TASKS.names)}")
-    for reference in references:
-        if reference not in (None, NO_DEV):
-            try:
-                parse_reference(reference, task)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from None
+def trained_on(target: str, given: str | None) -> Reference:
+    """The training examples of a target: those given, by default those of the task that it trains on by convention."""
+    return parse_reference(given or f"{TASKS.load(target).train_on or target}/train", target)
 
 
-def check_languages(place: str, task: str, languages: tuple[str, ...]) -> None:
-    """A ValueError that begins with `place` if the task lacks one of the languages."""
-    known = TASKS.load(task).languages
+def check_task(place: str, task: str) -> None:
+    """A ValueError that begins with `place` if there is no such task."""
+    try:
+        TASKS.check(task)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def check_reference(place: str, task: str, reference: str) -> str:
+    """The task whose examples `reference` names; a ValueError that begins with `place` if there is none."""
+    try:
+        return parse_reference(reference, task).task
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def check_fits(place: str, task: str, reference: str) -> None:
+    """A ValueError that begins with `place` if what `reference` names cannot stand in for examples of `task`: no head is for both."""
+    other = check_reference(place, task, reference)
+    wanted, found = TASKS.load(task), TASKS.load(other)
+    if (wanted.kind, wanted.is_mining) != (found.kind, found.is_mining):
+        raise ValueError(f"{place}: {reference!r} is of kind {_kind(found)}, but {task} of kind {_kind(wanted)}; name a task of that kind")
+    if other != task and (wanted.labels != found.labels or wanted.has_file_labels or found.has_file_labels):
+        raise ValueError(
+            f"{place}: {reference!r} has the labels {_labels(found)}, but {task} has {_labels(wanted)}; name a task with those labels"
+        )
+
+
+def check_languages(place: str, task: str, languages: tuple[str, ...], *, is_trained: bool = False) -> None:
+    """A ValueError that begins with `place` if the task lacks one of the languages; some only train in their source language."""
+    found = TASKS.load(task)
+    known = known_languages(task) if is_trained else found.languages
     for language in languages:
         if language not in known:
             raise ValueError(f"{place}: {task} has no language {language!r}{did_you_mean(language, known)}")
@@ -53,3 +75,17 @@ def check_language_set(place: str, task: str, set_name: str) -> None:
         languages_in(set_name, task)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
+
+
+def known_languages(task: str) -> tuple[str, ...]:
+    """The languages that a task can have examples in."""
+    found = TASKS.load(task)
+    return tuple(dict.fromkeys((found.source_language, *found.languages)))
+
+
+def _kind(task: Task) -> str:
+    return "retrieval by mining" if task.is_mining else task.kind
+
+
+def _labels(task: Task) -> str:
+    return "of its files" if task.has_file_labels else listed(task.labels)

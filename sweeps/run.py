@@ -20,7 +20,7 @@ from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
 from sweeps.walk import Walk
-from trainables.data import load_examples
+from trainables.data import check_folder, load_examples
 from trainables.manifest import Manifest
 from trainables.overlap import TextHashes, keep_text_hashes, load_text_hashes
 from trainables.specs import DataSpec, Job, Record, Spec
@@ -77,18 +77,26 @@ class Counts(Record):
     to_run: int
     leaks: tuple[str, ...]
     """What trainings are known to have seen of the examples that a pair is scored on, `<intermediate> -> <target>: ...`."""
+    notes: tuple[str, ...]
+    """Caveats, as the report repeats them."""
 
 
 def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs."""
     study = load_study(path)
-    if data is not None and not data.is_dir():
-        raise StudyError(f"--data {data}: there is no such folder")
+    try:
+        check_folder(data)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
     where = Home(home)
     builder = SpecBuilder(
         study, path.resolve().parent, data, functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache))
     )
     builder.check()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
     return Opened(study, builder, where, data, Store(str(where.store), where.cache))
 
 
@@ -111,13 +119,13 @@ def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
 
 def count(opened: Opened) -> Counts:
     """Stages, searches and trainings of a study, and how much of it is in the store."""
-    return _counts(walk_store(opened)[0])
+    return _counts(opened, walk_store(opened)[0])
 
 
 def status_study(opened: Opened) -> Status:
     """How far a study is."""
     walk, _ = walk_store(opened)
-    counts = _counts(walk)
+    counts = _counts(opened, walk)
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
@@ -160,7 +168,7 @@ def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -
         source_language=study.source_language,
         pairs=tuple(program.result() for program in walk.programs),
         encoders=encoders,
-        notes=(*study.notes, *_caveats(opened)),
+        notes=_notes(opened),
     )
 
 
@@ -195,7 +203,7 @@ def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> Non
             keep_text_hashes(spec, examples, cache)
 
 
-def _counts(walk: Walk) -> Counts:
+def _counts(opened: Opened, walk: Walk) -> Counts:
     programs = walk.programs
     shared = _shared_stages(programs)
     num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
@@ -211,6 +219,7 @@ def _counts(walk: Walk) -> Counts:
         cached=cached,
         to_run=0 if walk.is_finished else stages - cached,
         leaks=tuple(dict.fromkeys(f"{one.pair.intermediate} -> {one.pair.target}: {leak}" for one in programs for leak in one.leaks())),
+        notes=_notes(opened),
     )
 
 
@@ -250,10 +259,10 @@ def _job(opened: Opened, request: Request) -> Job:
     )
 
 
-def _caveats(opened: Opened) -> list[str]:
-    """What a reader of the report has to know and would not guess."""
-    caveats = []
+def _notes(opened: Opened) -> tuple[str, ...]:
+    """What a reader of the report has to know and would not guess, after the study's own notes."""
     study = opened.study
+    caveats = [*study.notes, *opened.builder.data.substitutes()]
     for target, settings in study.targets.items():
         if settings.test.startswith("dev"):
             caveats.append(
@@ -261,7 +270,7 @@ def _caveats(opened: Opened) -> list[str]:
             )
     if study.encoder_seeds == "shared" and study.intermediates:
         caveats.append("All replicates of a cell start from one intermediate encoder: intervals do not cover its seed.")
-    return caveats
+    return tuple(caveats)
 
 
 def _study_finished(result: StudyResult, journal: Journal, opened: Opened) -> StudyFinished:

@@ -1,14 +1,14 @@
 """The study: the one file that says which encoders, intermediate tasks, targets, search and resources a sweep has."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
-from sweeps.references import check_language_set, check_languages, check_references
 from sweeps.results import BASELINE, VARIANT
+from sweeps.study_checks import check_mixture, check_source_language, check_target, check_text
+from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName
@@ -20,25 +20,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 class StudyError(ValueError):
     """The study or the data it names is wrong; one line an error, each with its place and remedy."""
-
-
-def _names_as_keys(value: object) -> object:
-    """`[a, b]` is short for `{a: {}, b: {}}`, and an empty entry for `{}`."""
-    if isinstance(value, list):
-        return {name: {} for name in value}
-    if isinstance(value, Mapping):
-        return {name: {} if entry is None else entry for name, entry in value.items()}
-    return value
-
-
-def _one_or_several(value: object) -> object:
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
-def _languages_or_word(value: object) -> object:
-    if isinstance(value, str) and value not in (known := ("all", "available", *LANGUAGE_SETS)):
-        raise ValueError(f"{value!r} is neither a list of languages nor one of {', '.join(known)}")
-    return value
 
 
 class Training(Record):
@@ -102,7 +83,9 @@ class TaskUse(Record):
     dev: str | None = None
     """Source-language examples that select the checkpoint: by default the dev split, if the task has one; `none` leaves this
     task out of selection."""
-    languages: Literal["source", "all", "available"] | tuple[str, ...] = "source"
+    languages: Annotated[
+        Literal["source", "all", "available"] | tuple[str, ...], BeforeValidator(languages_or("source", "all", "available"))
+    ] = "source"
     """Training languages; masked-language modelling usually takes all."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -114,7 +97,7 @@ class TaskUse(Record):
 class Mixture(Record):
     """Tasks that are trained together: an intermediate task, several of them, or pretraining."""
 
-    tasks: Annotated[dict[str, TaskUse], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    tasks: Annotated[dict[str, TaskUse], BeforeValidator(names_as_keys)] = Field(default_factory=dict)
     """Left out, the task that the mixture is named after."""
     sampler: Literal["proportional", "uniform", "weights"] = "proportional"
     examples_cap: Annotated[int, Field(gt=0)] | None = None
@@ -128,6 +111,12 @@ class Mixture(Record):
         for field in ("examples_cap", "temperature"):
             if field in self.model_fields_set and self.sampler != "proportional":
                 raise ValueError(f"{field} is for the proportional sampler, but sampler is {self.sampler!r}; leave one of them out")
+        for task, use in self.tasks.items():
+            if "weight" in use.model_fields_set and (self.sampler != "weights" or use.share is not None):
+                instead = f"sampler is {self.sampler!r}" if use.share is None else f"share is {use.share:g}"
+                raise ValueError(
+                    f"tasks.{task}.weight: {use.weight:g}, but {instead}; a weight is for the weights sampler alone: leave one of them out"
+                )
         shares = [use.share for use in self.tasks.values() if use.share is not None]
         if shares and (len(shares) == len(self.tasks) or sum(shares) >= 1):
             raise ValueError(f"tasks.*.share: they sum to {sum(shares):g}; leave some steps, and a task without a share to take them")
@@ -144,17 +133,29 @@ class RandomEncoder(Record):
     vocabulary_size: Annotated[int, Field(gt=8)]
     max_positions: Annotated[int, Field(gt=0)] = 514
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    tokenizer_text: Annotated[dict[str, TaskUse], BeforeValidator(_names_as_keys), Field(min_length=1)]
+    tokenizer_text: Annotated[dict[str, TaskUse], BeforeValidator(names_as_keys), Field(min_length=1)]
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _shape(self) -> "RandomEncoder":
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size: {self.hidden_size} is not a multiple of num_heads, {self.num_heads}; change one of them")
+        for task, use in self.tokenizer_text.items():
+            for field in ("dev", "share", "weight"):
+                if field in use.model_fields_set:
+                    raise ValueError(
+                        f"tokenizer_text.{task}.{field}: {getattr(use, field)!r}, but a tokenizer has no use for it; leave it out"
+                    )
+        return self
 
 
 class Model(Record):
     """An encoder: from the hub, from a folder, or at random; perhaps pretrained by the study."""
 
     family: str
-    hub: str | None = None
+    hub: Annotated[str, Field(min_length=1)] | None = None
     revision: str = "main"
-    folder: str | None = None
+    folder: Annotated[str, Field(min_length=1)] | None = None
     """Relative to the study file."""
     random: RandomEncoder | None = None
     pretraining: Mixture | None = None
@@ -164,6 +165,8 @@ class Model(Record):
         FAMILIES.check(self.family)
         if sum(origin is not None for origin in (self.hub, self.folder, self.random)) != 1:
             raise ValueError("give exactly one of hub, folder and random")
+        if "revision" in self.model_fields_set and self.hub is None:
+            raise ValueError(f"revision: {self.revision!r}, but only an encoder from the hub has revisions; leave it out")
         return self
 
 
@@ -173,9 +176,9 @@ Selection = Literal["source", "oracle"]
 class Retrieval(Record):
     """How the sentences of a retrieval target are embedded and matched; several layers or poolings are variants of each pair."""
 
-    layer: Annotated[tuple[int, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = (-1,)
+    layer: Annotated[tuple[int, ...], BeforeValidator(one_or_several), Field(min_length=1)] = (-1,)
     """Index into the hidden states: 0 is the embeddings' output, -1 the last layer."""
-    pooling: Annotated[tuple[Pooling, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = ("mean",)
+    pooling: Annotated[tuple[Pooling, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("mean",)
     similarity: Similarity = "cosine"
     margin: Margin | None = None
     """By default `ratio` where translation pairs are mined (BUCC), else `none`."""
@@ -204,10 +207,15 @@ class Target(Record):
     task's. Where translation pairs are mined, sets the threshold, language by language."""
     test: str = "test"
     """The split that is scored."""
-    languages: Annotated[Literal["all", "available"] | SetName | tuple[str, ...] | None, BeforeValidator(_languages_or_word)] = None
+    languages: (
+        Annotated[
+            Literal["all", "available"] | SetName | tuple[str, ...], BeforeValidator(languages_or("all", "available", *LANGUAGE_SETS))
+        ]
+        | None
+    ) = None
     """By default XTREME's, where it has the task, else all that the task has. `xtreme-r` takes that benchmark's; `available` those
     of the default whose files lie in the data folder; `all` every one, also beyond the benchmarks' means."""
-    selection: Annotated[tuple[Selection, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = ("source",)
+    selection: Annotated[tuple[Selection, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("source",)
     """Whose dev examples choose point and checkpoint: the source language's, or, as an `oracle` that no zero-shot transfer has, those of
     all scored languages that have some. Both together are variants of each pair."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
@@ -234,6 +242,10 @@ class Search(Record):
 
     @model_validator(mode="after")
     def _space_exists(self) -> "Search":
+        if "reduction_factor" in self.model_fields_set and self.pruning != "asha":
+            raise ValueError(
+                f"reduction_factor: {self.reduction_factor:g}, but it is for asha, and pruning is {self.pruning!r}; leave it out"
+            )
         for field in SPACES.load(self.space):
             if field == "max_length":
                 raise ValueError(f"space {self.space!r} varies max_length, but all points of a search must read the same tokens")
@@ -262,9 +274,9 @@ class Study(Record):
     description: str = ""
     source_language: str = "en"
     models: Annotated[dict[str, Model], Field(min_length=1)]
-    intermediates: Annotated[dict[str, Mixture], BeforeValidator(_names_as_keys)] = Field(default_factory=dict)
+    intermediates: Annotated[dict[str, Mixture], BeforeValidator(names_as_keys)] = Field(default_factory=dict)
     """Mixtures by name; the baseline without any, `none`, is always there."""
-    targets: Annotated[dict[str, Target], BeforeValidator(_names_as_keys), Field(min_length=1)]
+    targets: Annotated[dict[str, Target], BeforeValidator(names_as_keys), Field(min_length=1)]
     intermediate_training: Training = Training()
     target_training: Training = Training()
     search: Search = Search()
@@ -287,20 +299,20 @@ class Study(Record):
 
     @model_validator(mode="after")
     def _tasks(self) -> "Study":
-        mixtures = {f"intermediates.{name}": _filled(name, mixture) for name, mixture in self.intermediates.items()}
-        mixtures |= {f"models.{name}.pretraining": model.pretraining for name, model in self.models.items() if model.pretraining}
-        for place, mixture in mixtures.items():
-            if not mixture.tasks:
-                raise ValueError(f"{place}.tasks: a mixture needs at least one task")
-            for task, use in mixture.tasks.items():
-                check_references(f"{place}.tasks.{task}", task, (use.train, use.dev))
+        for place, mixture in self.mixtures().items():
+            check_mixture(place, mixture)
+        for name, model in self.models.items():
+            for task, use in model.random.tokenizer_text.items() if model.random else ():
+                check_text(f"models.{name}.random.tokenizer_text.{task}", task, use)
         for task, target in self.targets.items():
-            check_references(f"targets.{task}", task, (target.train, target.dev, target.test))
-            if isinstance(target.languages, tuple):
-                check_languages(f"targets.{task}.languages", task, target.languages)
-            elif target.languages is not None and target.languages in LANGUAGE_SETS:
-                check_language_set(f"targets.{task}.languages", task, target.languages)
+            check_target(f"targets.{task}", task, target)
+        check_source_language(self)
         return self
+
+    def mixtures(self) -> dict[str, Mixture]:
+        """Every mixture that something trains on, by its place in the study."""
+        pretraining = {f"models.{name}.pretraining": model.pretraining for name, model in self.models.items() if model.pretraining}
+        return pretraining | {f"intermediates.{name}": self.mixture(name) for name in self.intermediates}
 
     def mixture(self, intermediate: str) -> Mixture:
         """The tasks of an intermediate; a mixture without a list is the task of its name."""
@@ -308,4 +320,4 @@ class Study(Record):
 
 
 def _filled(name: str, mixture: Mixture) -> Mixture:
-    return mixture if mixture.tasks else Mixture(tasks={name: TaskUse()}, training=mixture.training)
+    return mixture if mixture.tasks else Mixture.model_validate({**mixture.model_dump(exclude_unset=True), "tasks": [name]})

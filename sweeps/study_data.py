@@ -1,16 +1,26 @@
 """Which examples a study trains on, selects on and scores: names in the study become DataSpecs, by content."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.references import NO_DEV, Reference, parse_reference
-from sweeps.results import ORACLE
+from sweeps.references import NO_DEV, Reference, parse_reference, trained_on
+from sweeps.results import ORACLE, VARIANT
 from sweeps.study import Study, StudyError, TaskUse
 from trainables.language_sets import default_languages, languages_in
 from trainables.origins import available_languages, data_source
 from trainables.specs import DataSpec, MixtureTask
 from trainables.task import TASKS
+
+
+@contextmanager
+def _at(beginning: str) -> Iterator[None]:
+    """Puts its place in the study before a StudyError."""
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"{beginning}{error}") from None
 
 
 class StudyData:
@@ -25,20 +35,56 @@ class StudyData:
         """What some tasks train on together, one entry for each language of each."""
         return tuple(entry for task, use in tasks.items() for entry in self._task_entries(task, use))
 
+    def texts(self, tasks: Mapping[str, TaskUse]) -> tuple[DataSpec, ...]:
+        """The training examples of some tasks, one entry for each language of each, as text to make a tokenizer of."""
+        return tuple(data for task, use in tasks.items() for data in self._task_training(task, use))
+
+    def check(self) -> None:
+        """A StudyError that begins with its place in the study for examples that are not there."""
+        for place, mixture in self._study.mixtures().items():
+            with _at(f"{place}.tasks."):
+                self.mixture(mixture.tasks)
+        for name, model in self._study.models.items():
+            with _at(f"models.{name}.random.tokenizer_text."):
+                self.texts(model.random.tokenizer_text if model.random else {})
+
+    def substitutes(self) -> tuple[str, ...]:
+        """A sentence for each task that lacks the source language and stands in with another one."""
+        used = [data for mixture in self._study.mixtures().values() for data in self._in_source_language(mixture.tasks)]
+        for target, settings in self._study.targets.items():
+            if TASKS.load(target).kind != "retrieval":
+                entry = self.target_mixture(target, ORACLE if settings.selection == ("oracle",) else VARIANT)
+                used += [entry.train, *(entry.dev if "source" in settings.selection else ())]
+        wanted = self._study.source_language
+        return tuple(
+            dict.fromkeys(
+                f"{data.task} has no examples in the source language, {wanted}; those in {data.language} are used."
+                for data in used
+                if data.language != wanted
+            )
+        )
+
+    def _in_source_language(self, tasks: Mapping[str, TaskUse]) -> Iterable[DataSpec]:
+        """What a mixture uses in the source language, or in another one for want of it."""
+        for task, use in tasks.items():
+            for entry in self._task_entries(task, use):
+                yield from ((entry.train,) if use.languages == "source" else ()) + entry.dev
+
     def target_mixture(self, target: str, variant: str) -> MixtureTask:
         """What a target trains on in the source language, and what selects its point and checkpoint."""
         train_task, train_split = self.trained_on(target)
+        with _at(f"targets.{target}.train: "):
+            train = self._spec(train_task, train_split, self._source_language(train_task), self._study.targets[target].num_examples)
         return MixtureTask(
-            train=self._spec(train_task, train_split, self._source_language(train_task), self._study.targets[target].num_examples),
-            dev=self._oracle_dev(target) if variant == ORACLE else self._source_dev(target, train_task),
+            train=train,
+            dev=self._oracle_dev(target, train.language) if variant == ORACLE else self._source_dev(target, train_task),
             weight=1.0,
             share=None,
         )
 
     def trained_on(self, target: str) -> Reference:
-        """The training examples of a target: by default those of the task that it trains on by convention."""
-        given = self._study.targets[target].train
-        return parse_reference(given or f"{TASKS.load(target).train_on or target}/train", target)
+        """The training examples of a target."""
+        return trained_on(target, self._study.targets[target].train)
 
     def scored(self, target: str) -> tuple[DataSpec, ...]:
         """What a target is scored on, one entry a language."""
@@ -67,20 +113,23 @@ class StudyData:
                 return self._languages(f"targets.{target}", target, settings.test, wanted)
 
     def _in_languages(self, target: str, task: str, split: str, place: str) -> tuple[DataSpec, ...]:
-        try:
+        with _at(f"{place}: "):
             return tuple(self._spec(task, split, language, None) for language in self.languages(target))
-        except StudyError as error:
-            raise StudyError(f"{place}: {error}") from None
 
     def _task_entries(self, task: str, use: TaskUse) -> Iterable[MixtureTask]:
-        train_task, train_split = parse_reference(use.train, task)
-        languages = self._languages(f"tasks.{task}", train_task, train_split, use.languages)
-        source = self._source_language(train_task)
-        for language in languages:
-            has_dev = language == (source if source in languages else languages[0])
+        training = self._task_training(task, use)
+        languages = [data.language for data in training]
+        source = self._source_language(training[0].task)
+        for train in training:
+            has_dev = train.language == (source if source in languages else languages[0])
             dev = self._mixture_dev(task, use.dev) if has_dev else ()
-            train = self._spec(train_task, train_split, language, use.num_examples)
             yield MixtureTask(train=train, dev=dev, weight=use.weight, share=use.share)
+
+    def _task_training(self, task: str, use: TaskUse) -> tuple[DataSpec, ...]:
+        train_task, train_split = parse_reference(use.train, task)
+        languages = self._languages(task, train_task, train_split, use.languages)
+        with _at(f"{task}.train: "):
+            return tuple(self._spec(train_task, train_split, language, use.num_examples) for language in languages)
 
     def _mixture_dev(self, task: str, reference: str | None) -> tuple[DataSpec, ...]:
         """In the source language, whatever a task trains in."""
@@ -88,23 +137,31 @@ class StudyData:
         if reference == NO_DEV or (reference is None and not TASKS.load(default_task).has_split("dev")):
             return ()
         dev_task, dev_split = parse_reference(reference or "dev", default_task)
-        return (self._spec(dev_task, dev_split, self._source_language(dev_task), None),)
+        with _at(f"{task}.dev: "):
+            return (self._spec(dev_task, dev_split, self._source_language(dev_task), None),)
 
     def _source_dev(self, target: str, train_task: str) -> tuple[DataSpec, ...]:
         default = target if self._has_source_dev(target) else train_task
         task, split = parse_reference(self._study.targets[target].dev or f"{default}/dev", target)
-        return (self._spec(task, split, self._source_language(task), None),)
+        with _at(f"targets.{target}.dev: "):
+            return (self._spec(task, split, self._source_language(task), None),)
 
     def _has_source_dev(self, target: str) -> bool:
         task = TASKS.load(target)
         return task.has_split("dev") and self._source_language(target) in task.languages
 
-    def _oracle_dev(self, target: str) -> tuple[DataSpec, ...]:
+    def _oracle_dev(self, target: str, trained: str) -> tuple[DataSpec, ...]:
+        """The dev examples of the scored languages; of one beside `trained` at least, for an oracle knows what transfer does not."""
         task, split = parse_reference(self._study.targets[target].dev or "dev", target)
         known = available_languages(task, split, self._folder)
         languages = [language for language in self.languages(target) if language in known]
         if not languages:
             raise StudyError(f"targets.{target}.selection: no scored language has {task}/{split}, which an oracle selects on")
+        if languages == [trained]:
+            raise StudyError(
+                f"targets.{target}.selection: of the scored languages only {trained}, the one of training, has {task}/{split}, so there is "
+                "no oracle; name a dev in other languages, or select on source"
+            )
         return tuple(self._spec(task, split, language, None) for language in languages)
 
     def _source_language(self, task: str) -> str:

@@ -82,7 +82,11 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
     [
         (STUDY.replace("xnli", "xnly"), [], "polystilts: study.yaml: targets.xnly: unknown task 'xnly'; did you mean 'xnli'?"),
         (STUDY, ["--data", "nowhere"], "polystilts: --data nowhere: there is no such folder"),
-        (STUDY, ["--data", "."], "polystilts: mnli dev en: no files; tried"),
+        (STUDY, ["--data", __file__], f"polystilts: --data {__file__}: is a file; give the folder"),
+        (STUDY, ["--home", __file__], f"polystilts: --home {__file__}: File exists; give a folder that can be written to"),
+        ("{{study}}", [], "polystilts: study.yaml, line 1: a list or mapping cannot be a key"),
+        (STUDY.replace("[xnli,", "[{xnli: {}},"), [], "polystilts: study.yaml: targets: {'xnli': {}} in a list of names"),
+        (STUDY, ["--data", "."], "polystilts: intermediates.mnli.tasks.mnli.train: mnli train en: no files; tried"),
         (STUDY.replace("hub: FacebookAI/xlm-roberta-base", "folder: nowhere"), [], "polystilts: models.one.folder:"),
         (
             STUDY.replace("hub: FacebookAI/xlm-roberta-base", f"folder: {POCKET}"),
@@ -115,6 +119,14 @@ def test_the_shipped_studies_plan(name, tmp_path):
 
 def test_a_wrong_command_line_is_exit_code_2(tmp_path):
     assert polystilts("run", str(write(tmp_path, STUDY)), "--homme", "x").returncode == 2
+
+
+def test_a_source_language_that_a_task_lacks_is_noted_in_the_plan(tmp_path):
+    study = write(tmp_path, STUDY.replace("name: planned", "name: planned\nsource_language: de"))
+    done = polystilts("plan", str(study), "--home", str(tmp_path / "runs"))
+    assert "note: squad2 has no examples in the source language, de; those in en are used.\n" in done.stdout
+    assert "note: mnli has no examples in the source language, de; those in en are used.\n" in done.stdout
+    assert "note: panx has no" not in done.stdout
 
 
 def test_layers_and_poolings_are_variants_of_a_retrieval_target(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import SPACES
 from sweeps.references import parse_reference
-from sweeps.results import VARIANT
+from sweeps.results import ORACLE, VARIANT
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training
 from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
@@ -25,6 +25,9 @@ targets:
   xnli:
 target_training: {learning_rate: 1e-5}
 """
+
+RANDOM = """random: {{hidden_size: 16, num_layers: 1, num_heads: {num_heads}, intermediate_size: 32, vocabulary_size: 400,
+                  tokenizer_text: {text}}}"""
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -64,7 +67,125 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
             "study.yaml: targets.xnli.languages: 'some' is neither a list of languages nor one of all,",
         ),
         ("  xnli:", "  pawsx: {languages: xtreme-r}", "study.yaml: targets.pawsx.languages: xtreme-r has no task 'pawsx', only lareqa, "),
-        ("  xnli:", "  xnli: {test: dve}", "study.yaml: targets.xnli: split 'dve'"),
+        ("  xnli:", "  xnli: {test: dve}", "study.yaml: targets.xnli.test: split 'dve'"),
+        ("  xnli:", "  xnli: {languages: [de, en, de]}", "study.yaml: targets.xnli.languages: 'de' is in the list twice; name it once"),
+        ("  xnli:", "  xnli: {languages: []}", "study.yaml: targets.xnli.languages: [] names no language; name one, or one of all, "),
+        ("  xnli:", "  xnli: {languages: [1]}", "study.yaml: targets.xnli.languages: 1 is no code of a language; write codes, as in [de"),
+        ("  xnli:", "  xnli: {selection: [oracle, oracle]}", "study.yaml: targets.xnli.selection: 'oracle' is in the list twice; name"),
+        ("  xnli:", "  xnli: {train: none}", "study.yaml: targets.xnli.train: split 'none' is not one of train, dev, test, or"),
+        ("  xnli:", "  xnli: {dev: none}", "study.yaml: targets.xnli.dev: split 'none' is not one of train, dev, test, or"),
+        ("  xnli:", "  xnli: {test: mnli/dev}", "study.yaml: targets.xnli.test: 'mnli/dev' is of another task; make that one a target, or"),
+        (
+            "  xnli:",
+            "  xnli: {train: squad1/train}",
+            "study.yaml: targets.xnli.train: 'squad1/train' is of kind span_qa, but xnli of kind classification; name a task of that kind",
+        ),
+        (
+            "  xnli:",
+            "  xnli: {dev: rte/dev}",
+            "study.yaml: targets.xnli.dev: 'rte/dev' has the labels entailment, not_entailment, but xnli has entailment, neutral, contra",
+        ),
+        ("  xnli:", "  udpos: {train: ccg/train}", "study.yaml: targets.udpos.train: 'ccg/train' has the labels of its files, but udpos"),
+        ("  xnli:", "  bucc2018: {dev: tatoeba/test}", "study.yaml: targets.bucc2018.dev: 'tatoeba/test' is of kind retrieval, but"),
+        ("  xnli:", "  xnli: {retrieval: {layer: 8}}", "study.yaml: targets.xnli.retrieval.layer: [8], but xnli is no retrieval task;"),
+        ("  xnli:", "  tatoeba: {selection: oracle}", "study.yaml: targets.tatoeba.selection: ['oracle'], but tatoeba is a retrieval task"),
+        (
+            "  xnli:",
+            "  tatoeba: {train: train}",
+            "study.yaml: targets.tatoeba.train: 'train', but tatoeba is a retrieval task, which trains",
+        ),
+        (
+            "  xnli:",
+            "  tatoeba: {dev: dev}",
+            "study.yaml: targets.tatoeba.dev: 'dev', but tatoeba is a retrieval task, which trains nothing;",
+        ),
+        ("  xnli:", "  tatoeba: {num_examples: 9}", "study.yaml: targets.tatoeba.num_examples: 9, but tatoeba is a retrieval task, which"),
+        (
+            "  xnli:",
+            "  bucc2018: {training: {epochs: 2}}",
+            "study.yaml: targets.bucc2018.training.epochs: 2.0, but bucc2018 is a retrieval",
+        ),
+        ("  xnli:", "  tatoeba: {retrieval: {neighbours: 9}}", "study.yaml: targets.tatoeba.retrieval.neighbours: 9, but without a margin"),
+        ("  xnli:", "  tatoeba: {retrieval: {layer: [8, 8]}}", "study.yaml: targets.tatoeba.retrieval.layer: 8 is in the list twice;"),
+        (
+            "\n  xnli:",
+            " [{xnli: {}}]",
+            "study.yaml: targets: {'xnli': {}} in a list of names; where entries have settings, write a mapping",
+        ),
+        ("\n  xnli:", " [xnli, xnli]", "study.yaml: targets: 'xnli' is in the list twice; name it once"),
+        ("\n  xnli:", " xnli", "study.yaml: targets: 'xnli' is neither a list of names nor a mapping of names to settings; write [xnli]"),
+        ("\n  xnli:", " 3", "study.yaml: targets: input should be a valid mapping, got 3"),
+        ("  xnli:", '  "x\\ny":', r"study.yaml: targets.x\ny: unknown task 'x\ny'"),
+        ("[mnli]", "[{mnli: {}}]", "study.yaml: intermediates: {'mnli': {}} in a list of names; where entries have settings, write a map"),
+        ("[mnli]", "[tatoeba]", "study.yaml: intermediates.tatoeba.tasks.tatoeba: 'tatoeba' is a retrieval task, which trains nothing;"),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {languages: de}}}}",
+            "study.yaml: intermediates.m.tasks.mnli.languages: 'de' is neither a list of languages nor one of source, all, available;",
+        ),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {languages: [de]}}}}",
+            "study.yaml: intermediates.m.tasks.mnli.languages: mnli has no language 'de'",
+        ),
+        ("[mnli]", "{m: {tasks: {mnli: {languages: [en, en]}}}}", "study.yaml: intermediates.m.tasks.mnli.languages: 'en' is in the list"),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {dev: squad1/dev}}}}",
+            "study.yaml: intermediates.m.tasks.mnli.dev: 'squad1/dev' is of kind span_qa",
+        ),
+        ("[mnli]", "{m: {tasks: {mnli: {train: rte/train}}}}", "study.yaml: intermediates.m.tasks.mnli.train: 'rte/train' has the labels"),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {weight: 2}, qqp: {}}}}",
+            "study.yaml: intermediates.m: tasks.mnli.weight: 2, but sampler is 'proportional'; a weight is for the weights sampler alone",
+        ),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {weight: 2, share: 0.5}, qqp: {}}, sampler: weights}}",
+            "study.yaml: intermediates.m: tasks.mnli.weight: 2, but share is 0.5; a weight is for the weights sampler alone",
+        ),
+        (
+            "name: good",
+            "name: good\nsource_language: eng",
+            "study.yaml: source_language: none of the tasks that are trained on has 'eng'; did",
+        ),
+        (
+            "name: good",
+            "name: good\nsource_language: de",
+            "study.yaml: source_language: none of the tasks that are trained on has 'de'; known",
+        ),
+        (
+            "name: good",
+            "name: good\nsearch: {reduction_factor: 2}",
+            "study.yaml: search: reduction_factor: 2, but it is for asha, and pruning",
+        ),
+        (
+            "hub: FacebookAI/xlm-roberta-base",
+            "folder: x, revision: y",
+            "study.yaml: models.xlmr: revision: 'y', but only an encoder from the",
+        ),
+        ("hub: FacebookAI/xlm-roberta-base", "hub: ''", "study.yaml: models.xlmr.hub: string should have at least 1 character, got ''"),
+        (
+            "hub: FacebookAI/xlm-roberta-base",
+            RANDOM.format(num_heads=3, text="[mnli]"),
+            "study.yaml: models.xlmr.random: hidden_size: 16 is not a multiple of num_heads, 3; change one of them",
+        ),
+        (
+            "hub: FacebookAI/xlm-roberta-base",
+            RANDOM.format(num_heads=2, text="{mnli: {dev: dev}}"),
+            "study.yaml: models.xlmr.random: tokenizer_text.mnli.dev: 'dev', but a tokenizer has no use for it; leave it out",
+        ),
+        (
+            "hub: FacebookAI/xlm-roberta-base",
+            RANDOM.format(num_heads=2, text="{mnli: {train: trian}}"),
+            "study.yaml: models.xlmr.random.tokenizer_text.mnli.train: split 'trian' is not one of",
+        ),
+        (
+            "hub: FacebookAI/xlm-roberta-base",
+            RANDOM.format(num_heads=2, text="[mnlii]"),
+            "study.yaml: models.xlmr.random.tokenizer_text.mnlii: unknown task 'mnlii'; did you mean 'mnli'?",
+        ),
         ("1e-5", "-1e-5", "study.yaml: target_training.learning_rate: input should be greater than 0, got -1e-05"),
         ("1e-5", "fast", "study.yaml: target_training.learning_rate: input should be a valid number"),
         ("learning_rate: 1e-5", "epochs: 1, steps: 2", "study.yaml: target_training: give either epochs or steps, not both"),
@@ -75,6 +196,8 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
         ("hub: FacebookAI/xlm-roberta-base", "hub: a, folder: b", "study.yaml: models.xlmr: give exactly one of hub, folder and random"),
         ("name: good", "name: good\nname: again", "study.yaml, line 3: the key 'name' is given twice"),
         ("[mnli]", "[mnli", "study.yaml, line 6:"),
+        ("name: good", "name: !!bool good", "study.yaml, line 2: 'good' is not true or false"),
+        ("1e-5", "!!float fast", "study.yaml, line 8: 'fast' cannot be read as a number"),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_remedy(tmp_path, old, new, message):
@@ -118,6 +241,52 @@ def test_several_mistakes_are_all_reported(tmp_path):
     with pytest.raises(StudyError) as error:
         load_study(write(tmp_path, GOOD.replace("name: good", "name: good\nsede: 1\nresources: {workers: none}")))
     assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "study.yaml: the file is empty; a study is a mapping of fields, at least name, models and targets"),
+        (b"- name", "study.yaml: the file holds ['name']; a study is a mapping"),
+        (b"{{study}}", "study.yaml, line 1: a list or mapping cannot be a key; are there braces too many?"),
+        (b"[" * 5000, "study.yaml: lists or mappings lie too deep in each other; are there brackets too many?"),
+        ("name: a\ndescription: Grüße".encode("latin-1"), "study.yaml, line 2: byte 0xfc is not UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_study_is_one_line(tmp_path, content, message):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    with pytest.raises(StudyError) as error:
+        load_study(path)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_retrieval_target_has_a_use_for_is_taken(tmp_path):
+    target = "bucc2018: {dev: 'dev[:50%]', training: {max_length: 64, precision: bfloat16}, retrieval: {margin: none, neighbours: 8}}"
+    study = load_study(write(tmp_path, GOOD.replace("xnli:", target)))
+    assert study.targets["bucc2018"].training.max_length == 64
+
+
+def test_a_mixture_without_a_list_keeps_its_settings(tmp_path):
+    study = load_study(write(tmp_path, GOOD.replace("[mnli]", "{mnli: {examples_cap: 1000, training: {steps: 5}}}")))
+    mixture = study.mixture("mnli")
+    assert (list(mixture.tasks), mixture.examples_cap, mixture.training.steps) == (["mnli"], 1000, 5)
+
+
+def test_a_task_that_lacks_the_source_language_is_noted(tmp_path):
+    text = GOOD.replace("name: good", "name: good\nsource_language: de").replace("xnli:", "panx:").replace("[mnli]", "[mnli, pawsx]")
+    data = StudyData(load_study(write(tmp_path, text)), None)
+    assert data.target_mixture("panx", VARIANT).train.language == "de"
+    assert data.substitutes() == ("mnli has no examples in the source language, de; those in en are used.",)
+    assert StudyData(load_study(write(tmp_path, GOOD)), None).substitutes() == ()
+
+
+@pytest.mark.parametrize("target", ["xnli: {selection: oracle, languages: [en]}", "xnli: {selection: [source, oracle], dev: mnli/dev}"])
+def test_an_oracle_that_knows_the_source_language_alone_is_refused(tmp_path, target):
+    study = load_study(write(tmp_path, GOOD.replace("xnli:", target)))
+    with pytest.raises(StudyError, match=r"^targets.xnli.selection: of the scored languages only en, the one of training, has \w+/dev, so"):
+        StudyData(study, None).target_mixture("xnli", ORACLE)
 
 
 def test_a_missing_study_is_named(tmp_path):

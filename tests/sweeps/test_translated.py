@@ -62,14 +62,17 @@ def test_every_language_has_its_own_key():
 
 
 def test_a_translated_task_asks_for_its_languages():
-    with pytest.raises(StudyError, match=r"^tasks.mnli_translated.languages: mnli_translated is translated; name languages of it, or all"):
-        builder_of(study_with(mnli_translated={})).all_data()
+    place = "^intermediates.translated.tasks"
     with pytest.raises(
-        StudyError, match=r"^squad1_translated train de: the task is not on the hub; name a data folder that holds its files$"
+        StudyError, match=rf"{place}.mnli_translated.languages: mnli_translated is translated; name languages of it, or all"
     ):
-        builder_of(study_with(squad1_translated={"languages": ["de"]})).all_data()
-    with pytest.raises(StudyError, match="language 'fi' is not one of en, ar, bg, "):
-        builder_of(study_with(mnli_translated={"languages": ["fi"]})).all_data()
+        builder_of(study_with(mnli_translated={})).check()
+    with pytest.raises(
+        StudyError, match=rf"{place}.squad1_translated.train: squad1_translated train de: the task is not on the hub; name a"
+    ):
+        builder_of(study_with(squad1_translated={"languages": ["de"]})).check()
+    with pytest.raises(ValueError, match=r"tasks.mnli_translated.languages: mnli_translated has no language 'fi'"):
+        study_with(mnli_translated={"languages": ["fi"]})
 
 
 def test_a_translation_of_the_target_s_training_data_is_a_leak():

@@ -1,0 +1,111 @@
+"""Whether what a study says of its tasks can be: names, languages, fields that apply, examples that one head fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from sweeps.references import (
+    NO_DEV,
+    check_fits,
+    check_language_set,
+    check_languages,
+    check_reference,
+    check_task,
+    known_languages,
+    parse_reference,
+    trained_on,
+)
+from trainables.catalogue import did_you_mean
+from trainables.specs import Record
+from trainables.task import TASKS, Task
+
+if TYPE_CHECKING:  # they are checked with what is here
+    from sweeps.study import Mixture, Retrieval, Study, Target, TaskUse
+
+_OF_TRAINED = ("train", "num_examples", "selection")
+"""Fields of a target that trains."""
+
+_OF_EMBEDDING = ("max_length", "precision")
+"""Settings of a training that a target without one has as well."""
+
+
+def check_mixture(place: str, mixture: Mixture) -> None:
+    """A ValueError that begins with `place` if some task cannot be trained as the mixture says."""
+    if not mixture.tasks:
+        raise ValueError(f"{place}.tasks: a mixture needs at least one task")
+    for task, use in mixture.tasks.items():
+        here = f"{place}.tasks.{task}"
+        check_text(here, task, use)
+        if TASKS.load(task).kind == "retrieval":
+            raise ValueError(f"{here}: {task!r} is a retrieval task, which trains nothing; it can only be a target")
+        check_fits(f"{here}.train", task, use.train)
+        if use.dev not in (None, NO_DEV):
+            check_fits(f"{here}.dev", task, use.dev)
+
+
+def check_text(place: str, task: str, use: TaskUse) -> None:
+    """A ValueError that begins with `place` if the examples that are read do not exist."""
+    check_task(place, task)
+    train_task = check_reference(f"{place}.train", task, use.train)
+    if isinstance(use.languages, tuple):
+        check_languages(f"{place}.languages", train_task, use.languages, is_trained=True)
+
+
+def check_target(place: str, name: str, target: Target) -> None:
+    """A ValueError that begins with `place` if the target cannot be scored as the study says, or a field of it does nothing."""
+    check_task(place, name)
+    task = TASKS.load(name)
+    for field, value in _given_in_vain(task, target):
+        why = "is a retrieval task, which trains nothing" if task.kind == "retrieval" else "is no retrieval task"
+        raise ValueError(f"{place}.{field}: {value}, but {name} {why}; leave it out")
+    _check_neighbours(place, task, target.retrieval)
+    for field, reference in (("train", target.train), ("dev", target.dev)):
+        if reference is not None:
+            check_fits(f"{place}.{field}", name, reference)
+    if check_reference(f"{place}.test", name, target.test) != name:
+        raise ValueError(f"{place}.test: {target.test!r} is of another task; make that one a target, or name a split of {name}")
+    if isinstance(target.languages, tuple):
+        check_languages(f"{place}.languages", name, target.languages)
+    elif target.languages in ("xtreme", "xtreme-r"):
+        check_language_set(f"{place}.languages", name, target.languages)
+
+
+def _check_neighbours(place: str, task: Task, retrieval: Retrieval) -> None:
+    is_used = task.is_mining or retrieval.margin not in (None, "none")
+    if "neighbours" in retrieval.model_fields_set and not is_used:
+        raise ValueError(f"{place}.retrieval.neighbours: {retrieval.neighbours}, but without a margin it does nothing; give a margin")
+
+
+def _given_in_vain(task: Task, target: Target) -> Iterator[tuple[str, str]]:
+    """The fields that were given and do nothing for such a task, with their values."""
+    if task.kind != "retrieval":
+        yield from ((f"retrieval.{field}", value) for field, value in _given(target.retrieval))
+        return
+    unused = _OF_TRAINED if task.is_mining else (*_OF_TRAINED, "dev")
+    yield from ((field, value) for field, value in _given(target) if field in unused)
+    yield from ((f"training.{field}", value) for field, value in _given(target.training) if field not in _OF_EMBEDDING)
+
+
+def _given(record: Record) -> Iterator[tuple[str, str]]:
+    """Each field that the study gives, and its value."""
+    for field, value in record.model_dump(mode="json", exclude_unset=True, exclude_none=True).items():
+        yield field, repr(value)
+
+
+def check_source_language(study: Study) -> None:
+    """A ValueError if nothing that the study trains on has its source language."""
+    trained = [task for name in study.intermediates for task in _trained(study.mixture(name).tasks)]
+    trained += [trained_on(name, target.train).task for name, target in study.targets.items() if TASKS.load(name).kind != "retrieval"]
+    if not trained:  # then it is only the language of what the encoder is made of, and of the queries
+        texts = [model.random.tokenizer_text for model in study.models.values() if model.random]
+        texts += [model.pretraining.tasks for model in study.models.values() if model.pretraining]
+        trained = [*(task for uses in texts for task in _trained(uses)), *study.targets]
+    known = sorted({language for task in trained for language in known_languages(task)})
+    if study.source_language not in known:
+        language = study.source_language
+        raise ValueError(f"source_language: none of the tasks that are trained on has {language!r}{did_you_mean(language, known)}")
+
+
+def _trained(uses: Mapping[str, TaskUse]) -> list[str]:
+    return [parse_reference(use.train, task).task for task, use in uses.items()]

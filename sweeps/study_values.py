@@ -1,0 +1,50 @@
+"""How values may be written in a study where they have a short form: names, one value or several, languages or a word for them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+
+def names_as_keys(value: object) -> object:
+    """`[a, b]` is short for `{a: {}, b: {}}`, and an empty entry for `{}`."""
+    if isinstance(value, list):
+        for name in value:
+            if not isinstance(name, str):
+                raise ValueError(f"{name!r} in a list of names; where entries have settings, write a mapping of names to settings")
+        _check_once(value)
+        return {name: {} for name in value}
+    if isinstance(value, Mapping):
+        return {name: {} if entry is None else entry for name, entry in value.items()}
+    if isinstance(value, str):
+        raise ValueError(f"{value!r} is neither a list of names nor a mapping of names to settings; write [{value}] for a list")
+    return value
+
+
+def one_or_several(value: object) -> object:
+    """One value is short for a list of it."""
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    _check_once(values)
+    return values
+
+
+def languages_or(*words: str) -> Callable[[object], object]:
+    """A reader that lets through a list of languages, each once, or one of the words; anything else is a ValueError."""
+
+    def checked(value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            for language in value:
+                if not isinstance(language, str):
+                    raise ValueError(f"{language!r} is no code of a language; write codes, as in [de, sw]")
+            if not value:
+                raise ValueError(f"[] names no language; name one, or one of {', '.join(words)}")
+            _check_once(value)
+        elif value not in words:
+            example = f"; write [{value}] for a list" if isinstance(value, str) else ""
+            raise ValueError(f"{value!r} is neither a list of languages nor one of {', '.join(words)}{example}")
+        return value
+
+    return checked
+
+
+def _check_once(values: Sequence[object]) -> None:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"{value!r} is in the list twice; name it once")
