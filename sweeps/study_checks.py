@@ -34,6 +34,7 @@ def check_mixture(place: str, mixture: Mixture) -> None:
     """A ValueError that begins with `place` if some task cannot be trained as the mixture says."""
     if not mixture.tasks:
         raise ValueError(f"{place}.tasks: a mixture needs at least one task")
+    first: dict[str, str] = {}
     for task, use in mixture.tasks.items():
         here = f"{place}.tasks.{task}"
         check_text(here, task, use)
@@ -42,6 +43,10 @@ def check_mixture(place: str, mixture: Mixture) -> None:
         check_fits(f"{here}.train", task, use.train)
         if use.dev not in (None, NO_DEV):
             check_fits(f"{here}.dev", task, use.dev)
+        trained = parse_reference(use.train, task).task
+        other = first.setdefault(trained, task)
+        if (use.weight, use.share) != (mixture.tasks[other].weight, mixture.tasks[other].share):
+            raise ValueError(f"{here}: trains on {trained} as {other} does, and they have one share of the steps; give both the same")
 
 
 def check_text(place: str, task: str, use: TaskUse) -> None:

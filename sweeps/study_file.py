@@ -1,7 +1,7 @@
 """Reads a study from its YAML file, and explains what is wrong with it, one line a mistake."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,22 @@ def load_study(path: Path) -> Study:
     if not isinstance(content, Mapping):
         found = "the file is empty" if content is None else f"the file holds {_short(content)}"
         raise StudyError(f"{path.name}: {found}; a study is a mapping of fields, at least name, models and targets")
+    if places := list(_booleans(content)):
+        # pydantic would read them as 1 and 0
+        raise StudyError("\n".join(f"{path.name}: {place}: {value}, but no field of a study is true or false" for place, value in places))
     try:
         return Study.model_validate(content)
     except ValidationError as error:
         raise StudyError("\n".join(f"{path.name}: {line}" for line in _explain(error))) from None
+
+
+def _booleans(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """The place of each `true` and `false`, and which of them it is."""
+    if isinstance(value, bool):
+        yield place, str(value).lower()
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield from _booleans(entry, f"{place}.{key}" if place else str(key))
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -196,6 +196,12 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
         ("hub: FacebookAI/xlm-roberta-base", "hub: a, folder: b", "study.yaml: models.xlmr: give exactly one of hub, folder and random"),
         ("name: good", "name: good\nname: again", "study.yaml, line 3: the key 'name' is given twice"),
         ("[mnli]", "[mnli", "study.yaml, line 6:"),
+        ("name: good", "name: good\nsearch: {trials: true}", "study.yaml: search.trials: true, but no field of a study is true or false"),
+        (
+            "[mnli]",
+            "{m: {tasks: {mnli: {weight: 2}, snli: {train: mnli/train}}, sampler: weights}}",
+            "study.yaml: intermediates.m.tasks.snli: trains on mnli as mnli does, and they have one share of the steps; give both",
+        ),
         ("name: good", "name: !!bool good", "study.yaml, line 2: 'good' is not true or false"),
         ("1e-5", "!!float fast", "study.yaml, line 8: 'fast' cannot be read as a number"),
     ],
