@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.encoder_limits import check_limits
-from sweeps.leaks import find_leaks, measure_leaks
-from sweeps.references import Reference, parse_reference
+from sweeps.leaks import Seen, find_leaks, measure_leaks, seen_by
 from sweeps.results import BASELINE, ORACLE, VARIANT, Point
 from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Training
 from sweeps.study_data import StudyData
@@ -126,24 +125,17 @@ class SpecBuilder:
             retrieval=settings.retrieval.protocols(task)[variant] if task.kind == "retrieval" else None,
         )
 
-    def leaks(self, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
+    def leaks(self, model: str, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
         """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
-        uses = {} if intermediate == BASELINE else self.study.mixture(intermediate).tasks
-        seen = [parse_reference(use.train, task) for task, use in uses.items()]
+        pretraining = self.study.models[model].pretraining
+        mixtures = [] if pretraining is None else [pretraining]
+        mixtures += [] if intermediate == BASELINE else [self.study.mixture(intermediate)]
+        before = [seen_by(self.data.mixture(mixture.tasks)) for mixture in mixtures]
         is_trained = TASKS.load(target).kind != "retrieval"
-        own = self.data.trained_on(target) if is_trained else None
-        known = find_leaks(seen, own, self._chosen_on(target, variant), Reference(target, self.study.targets[target].test))
-        if self._hashes_of is None:
-            return known
-        entries = self.data.mixture(uses) + ((self.data.target_mixture(target, variant),) if is_trained else ())
-        return known + measure_leaks([entry.train for entry in entries], self.data.scored(target), self._hashes_of)
-
-    def _chosen_on(self, target: str, variant: str) -> Reference | None:
-        """What chooses a target's checkpoint or threshold, if some of its languages are scored."""
-        is_trained = TASKS.load(target).kind != "retrieval"
-        chosen = self.data.target_mixture(target, variant).dev if is_trained else self.data.threshold(target)
-        is_scored = any(data.language in self.data.languages(target) for data in chosen)
-        return Reference(chosen[0].task, chosen[0].split) if is_scored else None
+        own = seen_by((self.data.target_mixture(target, variant),)) if is_trained else Seen((), self.data.threshold(target))
+        scored = self.data.scored(target)
+        known = find_leaks(before, own, scored)
+        return known if self._hashes_of is None else known + measure_leaks((*before, own), scored, self._hashes_of)
 
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""

@@ -51,6 +51,8 @@ def plan(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = N
     print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
     for leak in counts.leaks:
         print(f"leak: {leak}")
+    for oracle in counts.oracles:
+        print(f"oracle: {oracle}")
     for note in counts.notes:
         print(f"note: {note}")
     print(f"next: polystilts run {_words(study, home, data)}")

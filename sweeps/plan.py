@@ -69,7 +69,7 @@ class PairProgram:
 
     def leaks(self) -> tuple[str, ...]:
         """What the trainings of this pair have seen of the examples that it is scored on."""
-        return self.builder.leaks(self.pair.intermediate, self.pair.target, self.pair.variant)
+        return self.builder.leaks(self.pair.model, self.pair.intermediate, self.pair.target, self.pair.variant)
 
     def steps(self) -> Steps:
         """The recipe of this cell."""

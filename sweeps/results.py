@@ -14,6 +14,9 @@ VARIANT = "base"
 ORACLE = "oracle"
 """The name of the variant whose checkpoints and points are chosen on target-language examples."""
 
+ORACLE_NOTE = "point and checkpoint are chosen on target-language examples, which no zero-shot transfer has"
+"""What stands beside every number of that variant."""
+
 Point = Mapping[str, float | int | str]
 """Hyperparameters by the name that they have in the training's spec."""
 
@@ -81,6 +84,12 @@ class PairResult(NamedTuple):
     """Why the pair has no result: a stage that failed, by name."""
     leaks: tuple[str, ...] = ()
     """What its trainings have seen of the examples that it is scored on."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What stands beside its numbers wherever they are shown: its leaks, and that an oracle chose."""
+        oracle = (f"oracle: {ORACLE_NOTE}",) if self.pair.variant == ORACLE else ()
+        return (*(f"leak: {leak}" for leak in self.leaks), *oracle)
 
 
 class StudyResult(NamedTuple):

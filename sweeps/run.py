@@ -12,10 +12,11 @@ from sweeps.events import StudyFinished
 from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
+from sweeps.marks import mark_lines
 from sweeps.plan import PairProgram, Request, plan_study
 from sweeps.progress import Progress
 from sweeps.report.write import Report, write_report
-from sweeps.results import StudyResult
+from sweeps.results import ORACLE, ORACLE_NOTE, StudyResult
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
@@ -76,7 +77,9 @@ class Counts(Record):
     cached: int
     to_run: int
     leaks: tuple[str, ...]
-    """What trainings are known to have seen of the examples that a pair is scored on, `<intermediate> -> <target>: ...`."""
+    """What trainings are known to have seen of the examples that a pair is scored on, `<pairs>: ...`."""
+    oracles: tuple[str, ...]
+    """Which pairs an oracle chooses for, `<pairs>: ...`."""
     notes: tuple[str, ...]
     """Caveats, as the report repeats them."""
 
@@ -218,7 +221,8 @@ def _counts(opened: Opened, walk: Walk) -> Counts:
         trainings_without_sharing=without_sharing + target_trainings,
         cached=cached,
         to_run=0 if walk.is_finished else stages - cached,
-        leaks=tuple(dict.fromkeys(f"{one.pair.intermediate} -> {one.pair.target}: {leak}" for one in programs for leak in one.leaks())),
+        leaks=mark_lines({program.pair: program.leaks() for program in programs}),
+        oracles=mark_lines({program.pair: (ORACLE_NOTE,) if program.pair.variant == ORACLE else () for program in programs}),
         notes=_notes(opened),
     )
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
-from sweeps.results import BASELINE, ORACLE, VARIANT, PairId, StudyResult
+from sweeps.results import BASELINE, VARIANT, PairId, StudyResult
 from trainables.store import Store
 from trainables.task import TASKS
 
@@ -93,8 +93,7 @@ def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
     arms = read_arms({found.pair: found for found in result.pairs}, store)
     cells = [_cell(found.pair, arms, result.source_language) for found in result.pairs]
-    leaks = [tuple(f"leak: {leak}" for leak in found.leaks) for found in result.pairs]
-    return _with_holm([cell._replace(notes=leak + cell.notes) for leak, cell in zip(leaks, cells, strict=True)])
+    return _with_holm([cell._replace(notes=found.marks + cell.notes) for found, cell in zip(result.pairs, cells, strict=True)])
 
 
 def _cell(pair: PairId, arms: Mapping[PairId, Arm | Missing], source_language: str) -> Cell:
@@ -133,8 +132,6 @@ def _score_cell(arm: Arm, source_language: str) -> Cell:
         )
     elif arm.pair.intermediate != BASELINE and len(encoder_keys) == 1:
         notes.append(f"its {len(arm.seeds)} seeds begin from one encoder: the interval does not cover chance in the intermediate training")
-    if arm.pair.variant == ORACLE:
-        notes.append("oracle: point and checkpoint are chosen on target-language examples, which no zero-shot transfer has")
     if chance is not None and score.low <= chance:
         notes.append(f"not shown to be above chance ({100 * chance:.1f})")
     return Cell(

@@ -169,6 +169,9 @@ def test_an_oracle_selects_on_the_scored_languages_and_is_a_variant(tmp_path):
     study = write(tmp_path, STUDY.replace("targets: [xnli, panx, tatoeba]", f"targets: {{xnli: {target}}}").replace("[mnli, squad2]", "[]"))
     opened = open_study(study, tmp_path / "runs", tmp_path / "data")
     assert [str(program.pair) for program in plan_study(opened.builder)] == ["one: none -> xnli", "one: none -> xnli [oracle]"]
+    done = polystilts("plan", str(study), "--home", str(tmp_path / "runs"), "--data", str(tmp_path / "data"))
+    (marked,) = [line for line in done.stdout.splitlines() if line.startswith("oracle: ")]
+    assert marked.startswith("oracle: none -> xnli [oracle]: point and checkpoint are chosen on target-language examples")
     encoder = opened.builder.initial_encoder("one")
     selecting = {}
     for variant in ("base", "oracle"):

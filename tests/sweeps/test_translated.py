@@ -3,8 +3,6 @@
 import pytest
 
 from sweeps.builder import SpecBuilder
-from sweeps.leaks import find_leaks
-from sweeps.references import Reference
 from sweeps.study import Study, StudyError
 from tests.sweeps.simulation import builder_of, make_study
 from tests.trainables.task_cases.translated import CASES, LOST
@@ -73,12 +71,6 @@ def test_a_translated_task_asks_for_its_languages():
         builder_of(study_with(squad1_translated={"languages": ["de"]})).check()
     with pytest.raises(ValueError, match=r"tasks.mnli_translated.languages: mnli_translated has no language 'fi'"):
         study_with(mnli_translated={"languages": ["fi"]})
-
-
-def test_a_translation_of_the_target_s_training_data_is_a_leak():
-    (leak,) = find_leaks([Reference("mnli_translated", "train")], Reference("mnli", "train"), None, Reference("xnli", "test"))
-    assert leak.startswith("mnli_translated is a translation of what xnli trains on")
-    assert find_leaks([Reference("squad1_translated", "train")], Reference("mnli", "train"), None, Reference("xnli", "test")) == ()
 
 
 def test_what_is_left_out_of_a_translation_is_counted(tmp_path):

@@ -11,7 +11,7 @@ from tests.trainables.task_cases.case import squad_json
 from tests.trainables.test_tasks import REAL_DATA, ROOT, real_data
 from trainables.examples import Answer, Choice, Line, Passage, Question, Sentence, Text
 from trainables.origins import data_source
-from trainables.overlap import PAGE, WHOLE, compared_texts, hash_texts, load_text_hashes, normalised, num_shared, overlap_rows
+from trainables.overlap import PAGE, WHOLE, compared_texts, every_text, hash_texts, load_text_hashes, normalised, num_shared, overlap_rows
 from trainables.specs import DataSpec
 
 
@@ -37,7 +37,7 @@ def test_normalisation(one: str, other: str, is_same: bool) -> None:
         (Sentence("0", ("A", "b"), None), {WHOLE: "a b"}),
         (Question("0", "Q", "C d", (Answer("d", 2),)), {WHOLE: "q\nc d", "question": "q", "context": "c d"}),
         (Choice("0", "P", ("x", "y"), 0), {WHOLE: "p\nx\ny", "prompt": "p"}),
-        (Passage("0", "P", "query", ()), {WHOLE: "p"}),
+        (Passage("0", "P", "query", ()), {"query": "p"}),
         (Line("0", "L", "M"), {WHOLE: "l\nm", "text": "l", "pair": "m"}),
     ],
 )
@@ -49,13 +49,28 @@ def test_what_is_compared(example, expected):
 def test_counts_are_those_of_sets(first, second, scored):
     seen = [hash_texts(Line(str(i), f"l{number}", None) for i, number in enumerate(numbers)) for numbers in (first, second)]
     asked = hash_texts(Line(str(i), f"L{number}", None) for i, number in enumerate(scored))
-    assert num_shared(seen, asked, WHOLE) == sum(number in {*first, *second} for number in scored)
+    assert num_shared(every_text(seen), asked, WHOLE) == sum(number in {*first, *second} for number in scored)
 
 
-def test_a_sentence_is_found_in_running_text_and_a_part_where_it_has_none_is_not():
-    seen = [hash_texts([Line("0", "Habari.", None)])]
-    assert num_shared(seen, hash_texts([Passage("0", "habari.", "query", ())]), WHOLE) == 1
-    assert num_shared(seen, hash_texts([Question("0", "q", "habari.", ())]), "context") == 0
+@pytest.mark.parametrize(
+    ("seen", "scored", "shared"),
+    [
+        (Line("0", "Habari.", None), Passage("0", "habari.", "candidate", ()), {"candidate"}),
+        (Question("0", "Habari?", "c", ()), Passage("0", "habari?", "query", ()), {"query"}),
+        (Passage("0", "Habari?", "query", ()), Question("0", "habari?", "c", ()), {"question"}),
+        (Line("0", "A paragraph.", None), Question("0", "q", "a paragraph.", ()), {"context"}),
+        (Text("0", "One.", "Other.", None), Text("0", "other.", "one.", None), {"text", "pair"}),
+        (Text("0", "One.", "Other.", None), Line("0", "one. other.", None), set()),
+        (Choice("0", "p", ("An option.", "b"), 0), Line("0", "an option.", None), set()),
+    ],
+)
+def test_a_text_is_found_whatever_it_was(seen, scored, shared):
+    texts, asked = every_text([hash_texts([seen])]), hash_texts([scored])
+    assert {name for name in asked if num_shared(texts, asked, name)} == shared
+
+
+def test_nothing_is_shared_with_nothing():
+    assert num_shared(every_text([]), hash_texts([Line("0", "a", None)]), WHOLE) == 0
 
 
 def test_hashes_are_made_once_and_only_where_there_are_files(tmp_path: Path):
@@ -72,7 +87,7 @@ def test_hashes_are_made_once_and_only_where_there_are_files(tmp_path: Path):
     assert made is not None
     assert kept is not None
     assert {name: hashes.tolist() for name, hashes in made.items()} == {name: hashes.tolist() for name, hashes in kept.items()}
-    assert num_shared([made], kept, "context") == 1
+    assert num_shared(every_text([made]), kept, "context") == 1
     assert [each.name.partition("-")[0] for each in (tmp_path / "cache" / "texts").iterdir()] == ["texts"], "nothing is left aside"
 
 
