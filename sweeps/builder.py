@@ -61,6 +61,7 @@ class SpecBuilder:
         self._versions = library_versions()
         self._encoders: dict[str, Encoder] = {}
         self.intermediate = functools.cache(self._intermediate)
+        self.leaks = functools.cache(self._leaks)
 
     def check(self) -> None:
         """A StudyError for what can be known to fail before anything is trained: data that is not there, inputs that are too long."""
@@ -125,7 +126,7 @@ class SpecBuilder:
             retrieval=settings.retrieval.protocols(task)[variant] if task.kind == "retrieval" else None,
         )
 
-    def leaks(self, model: str, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
+    def _leaks(self, model: str, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
         """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
         pretraining = self.study.models[model].pretraining
         mixtures = [] if pretraining is None else [pretraining]

@@ -19,6 +19,8 @@ class RunContext(Record):
     target: str | None
     """None for an encoder that several pairs share: random, pretrained or intermediately trained."""
     seed: int | None
+    leaks: tuple[str, ...] = ()
+    """What the trainings of its pair have seen of the examples that are scored; what was spooled by an older version has none."""
 
 
 class Started(Record):

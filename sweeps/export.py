@@ -28,7 +28,7 @@ class Exported(NamedTuple):
     left_out: tuple[str, ...]
     """Cells and targets, with the reason."""
     notes: tuple[str, ...]
-    """What keeps a benchmark from taking what was written."""
+    """What keeps a benchmark from taking what was written, and what a reader of its scores has to know: leaks, a choice by an oracle."""
 
 
 class Row(NamedTuple):
@@ -55,7 +55,7 @@ def export_study(opened: Opened, out: Path) -> Exported:
         if reason is None:
             try:
                 files += _write_cell(opened, found, _seeds_of_row(found.pair, pairs), out)
-                notes += _notes(found)
+                notes += [*_notes(found), *(f"{found.pair}: {mark}" for mark in found.marks)]
             except (FileNotFoundError, CorruptArtifactError) as error:
                 reason = f"{found.pair}: its predictions cannot be read: {error}"
         left_out += [] if reason is None else [reason]

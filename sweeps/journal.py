@@ -5,7 +5,7 @@ import time
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
 from sweeps.plan import PairProgram, Request
 from sweeps.progress import Progress
-from sweeps.results import Context
+from sweeps.results import Context, PairId
 from sweeps.tracking import Tracker
 from sweeps.walk import Outcome, Walk
 from trainables.manifest import CurvePoint, Manifest
@@ -22,6 +22,7 @@ class Journal:
         self._tracker = tracker
         self._progress = progress
         self._finished_pairs: set[int] = set()
+        self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
         """Shared stages that are there, by name."""
         self.num_trained = 0
@@ -34,7 +35,7 @@ class Journal:
         self._progress.started(request)
         if _scored_training(request) is None:
             spec = request.spec.model_dump(mode="json")
-            self._log(Started(key=request.key, context=_run_context(request.context), spec=spec, at_s=time.time()))
+            self._log(Started(key=request.key, context=self._run_context(request.context), spec=spec, at_s=time.time()))
 
     def reported(self, request: Request, point: CurvePoint) -> None:
         """A training came to a dev evaluation."""
@@ -59,7 +60,7 @@ class Journal:
         self._progress.settled(outcome)
         spec = request.spec.model_dump(mode="json")
         error = outcome.error or ""
-        self._log(Failed(key=request.key, context=_run_context(request.context), spec=spec, error=error, at_s=time.time()))
+        self._log(Failed(key=request.key, context=self._run_context(request.context), spec=spec, error=error, at_s=time.time()))
 
     def _finished(self, outcome: Outcome, manifest: Manifest) -> None:
         context = outcome.request.context
@@ -69,9 +70,9 @@ class Journal:
         self._progress.settled(outcome)
         training = _scored_training(outcome.request)
         if training is None:
-            self._log(Finished(context=_run_context(context), manifest=manifest))
+            self._log(Finished(context=self._run_context(context), manifest=manifest))
         else:
-            self._log(Evaluated(train_key=training, context=_run_context(context), manifest=manifest))
+            self._log(Evaluated(train_key=training, context=self._run_context(context), manifest=manifest))
 
     def _pair_finished(self, program: PairProgram) -> None:
         result = program.result()
@@ -80,7 +81,7 @@ class Journal:
         model, intermediate, variant, target = result.pair
         self._log(
             Selected(
-                context=RunContext(model=model, intermediate=intermediate, variant=variant, target=target, seed=None),
+                context=RunContext(model=model, intermediate=intermediate, variant=variant, target=target, seed=None, leaks=result.leaks),
                 winners=winners,
                 evaluations=tuple(evaluation.manifest for evaluation in result.evaluations),
                 num_trials=len(result.trials),
@@ -89,6 +90,13 @@ class Journal:
         for key in program.losers:
             self._store.drop_files(key)
 
+    def _run_context(self, context: Context) -> RunContext:
+        model, intermediate, variant, target = context.model, context.intermediate, context.variant, context.target
+        leaks: tuple[str, ...] = ()
+        if intermediate is not None and target is not None:
+            leaks = self._programs[PairId(model, intermediate, variant, target)].leaks()
+        return RunContext(model=model, intermediate=intermediate, variant=variant, target=target, seed=context.seed, leaks=leaks)
+
     def _log(self, event: Event) -> None:
         self._tracker.log(event)
 
@@ -96,9 +104,3 @@ class Journal:
 def _scored_training(request: Request) -> str | None:
     """The target training that an evaluation scores, whose run in MLflow it belongs to; None for any other stage."""
     return request.parents[0] if isinstance(request.spec, EvaluateSpec) and request.spec.head is not None else None
-
-
-def _run_context(context: Context) -> RunContext:
-    return RunContext(
-        model=context.model, intermediate=context.intermediate, variant=context.variant, target=context.target, seed=context.seed
-    )

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
+from sweeps.results import ORACLE_NOTE
 from trainables.manifest import CurvePoint, Manifest, Measurement
 
 MAX_VALUE_CHARACTERS = 6000
 """Of a parameter or a tag; MLflow cuts longer ones without a word."""
+CUT = "characters, sha256"
+"""Stands where a value was cut."""
 NOT_IN_NAMES = re.compile(r"[^\w.\- :]")
 
 
@@ -36,6 +39,19 @@ def parameters(spec: Mapping[str, Any]) -> dict[str, str]:
     return {name: fit(str(value)) for name, value in flat.items() if value is not None}
 
 
+def marks(leaks: Iterable[str], is_oracle: bool) -> dict[str, str]:
+    """The tags of a run whose numbers are limited, and its note, which MLflow shows on the run's page."""
+    lines = sorted(set(leaks))
+    notes = [*(f"- leak: {leak}" for leak in lines), *([f"- oracle: {ORACLE_NOTE}"] if is_oracle else [])]
+    tags = {"leak": "\n".join(lines), "oracle": "true" if is_oracle else "", "mlflow.note.content": "\n".join(notes)}
+    return {name: fit(text) for name, text in tags.items() if text}
+
+
+def marked_leaks(tags: Mapping[str, str]) -> list[str]:
+    """The leaks that a run is tagged with; not what `fit` put between them."""
+    return [line for line in tags.get("leak", "").split("\n") if line and CUT not in line]
+
+
 def metric_name(*parts: str) -> str:
     """`parts` between slashes, without the characters that MLflow refuses."""
     return "/".join(NOT_IN_NAMES.sub("_", part) for part in parts)
@@ -46,7 +62,7 @@ def fit(value: str) -> str:
     if len(value) <= MAX_VALUE_CHARACTERS:
         return value
     digest = hashlib.sha256(value.encode()).hexdigest()[:16]
-    return f"{value[:1000]} [... {len(value)} characters, sha256 {digest} ...] {value[-1000:]}"
+    return f"{value[:1000]} [... {len(value)} {CUT} {digest} ...] {value[-1000:]}"
 
 
 def tasks(spec: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,19 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
-from sweeps.mlflow_values import curve_values, fit, mean_values, measured_values, metric_name, parameters, stage_values, tasks
+from sweeps.mlflow_values import (
+    curve_values,
+    fit,
+    marked_leaks,
+    marks,
+    mean_values,
+    measured_values,
+    metric_name,
+    parameters,
+    stage_values,
+    tasks,
+)
+from sweeps.results import ORACLE
 from trainables.keys import content_key
 from trainables.manifest import CurvePoint, Manifest
 
@@ -95,6 +107,7 @@ class MlflowView:
     def _started(self, event: Started) -> None:
         run = self._stage_run(event.key, event.context, event.spec, event.at_s)
         self._log(run, params=parameters(event.spec))
+        self._mark(run, event.context)
         parents = [self._study_run(event.at_s)]
         if event.context.target is not None:
             parents.append(self._pair_run(event.context, event.at_s))
@@ -106,6 +119,7 @@ class MlflowView:
     def _finished(self, event: Finished) -> None:
         manifest, shown = event.manifest, _shown(event.manifest)
         run = self._stage_run(manifest.key, event.context, manifest.spec, manifest.cost.started_at)
+        self._mark(run, event.context)
         if run.tags.get("polystilts.shown") != shown:
             metrics = _new_points(run, manifest.curve) + _at(run, 0, stage_values(manifest))
             tags = {"polystilts.status": manifest.status, "polystilts.device": manifest.cost.device, "polystilts.shown": shown}
@@ -117,6 +131,7 @@ class MlflowView:
     def _evaluated(self, event: Evaluated) -> None:
         manifest, shown = event.manifest, _shown(event.manifest)
         run = self._stage_run(event.train_key, event.context, {}, manifest.cost.started_at)
+        self._mark(run, event.context)
         if run.tags.get("polystilts.shown_evaluation") != shown:
             tags = {"evaluate_key": manifest.key, "polystilts.shown_evaluation": shown}
             self._log(run, metrics=_at(run, 0, stage_values(manifest)), tags=tags)
@@ -155,7 +170,9 @@ class MlflowView:
         pair = {"model": context.model, "intermediate": context.intermediate, "variant": context.variant, "target": context.target}
         tags = {"polystilts.role": "pair", "mlflow.parentRunId": self._study_run(start_s).id} | _context_tags(context)
         tags.pop("seed", None)
-        return self._find_or_create(content_key("pair", pair), f"{context.model}: {_pair_name(context)}", tags, start_s)
+        run = self._find_or_create(content_key("pair", pair), f"{context.model}: {_pair_name(context)}", tags, start_s)
+        self._mark(run, context)
+        return run
 
     def _stage_run(self, key: str, context: RunContext, spec: Mapping[str, Any], start_s: float) -> _Run:
         """The run of a stage, with its parents; the stage's first place in the study is the one that counts."""
@@ -178,6 +195,13 @@ class MlflowView:
             start_ms = round(start_s * 1000)
             self._runs[key] = _known(self._client.create_run(self._experiment_id, start_ms, tags, name))
         return self._runs[key]
+
+    def _mark(self, run: _Run, context: RunContext) -> None:
+        """Leaks and an oracle, beside those of other pairs that the run's training also serves."""
+        is_oracle = context.variant == ORACLE or "oracle" in run.tags
+        new = marks([*marked_leaks(run.tags), *context.leaks], is_oracle)
+        if any(run.tags.get(tag) != value for tag, value in new.items()):
+            self._log(run, tags=new)
 
     def _log(
         self,

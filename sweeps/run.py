@@ -150,6 +150,8 @@ def run_study(opened: Opened, console: Console) -> Ran:
             with Progress(console, opened.study.name, _num_stages(walk.programs)) as progress:
                 for message in damaged:
                     progress.note(message)
+                if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
+                    check_data(opened.builder.all_data(), opened.data, opened.home.cache)
                 journal = Journal(walk, opened.store, tracker, progress)
                 journal.settle()
                 if not walk.is_finished:
@@ -237,7 +239,6 @@ def _num_stages(programs: Sequence[PairProgram]) -> int:
 
 
 def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
-    check_data(opened.builder.all_data(), opened.data, opened.home.cache)
     with cluster(opened.study.resources) as found:
         tracebacks = run_walk(walk, opened.study.resources, found, opened.store, lambda request: _job(opened, request), journal)
     journal.settle()

@@ -24,12 +24,14 @@ SCHEMA = pa.schema(
         ("stage_key", pa.string()),
         ("encoder_key", pa.string()),
         ("device_s", pa.float64()),
+        ("marks", pa.list_(pa.string())),
     ]
 )
 """`value` is as measured (accuracies and F1 between 0 and 1) on `n` examples. `target` is the pair's target; a training's own dev
 numbers stand under it. `selected`: of the point that the search chose, by the source language's dev score. `learning_rate` and
 `encoder_key` are null where there is none (retrieval, weights from a hub). `device_s` is the cost of the row's *whole* stage, the same
-on each of its rows: sum it over distinct `stage_key`, never over rows."""
+on each of its rows: sum it over distinct `stage_key`, never over rows. `marks` are the leaks
+of the row's pair, and that an oracle chose."""
 
 _ORDER = [
     (name, "ascending")
@@ -49,7 +51,7 @@ _ORDER = [
     )
 ]
 
-_Row = dict[str, str | float | int | bool | None]
+_Row = dict[str, str | float | int | bool | list[str] | None]
 
 
 def build_table(result: StudyResult) -> pa.Table:
@@ -75,7 +77,14 @@ def _pair_rows(study: str, found: PairResult) -> list[_Row]:
     rows = [row for trial in found.trials for row in _trial_rows(trial, found)]
     rows += [row for evaluation in found.evaluations for row in _evaluation_rows(evaluation, found)]
     model, intermediate, variant, target = found.pair
-    pair: _Row = {"study": study, "model": model, "intermediate": intermediate, "variant": variant, "target": target}
+    pair: _Row = {
+        "study": study,
+        "model": model,
+        "intermediate": intermediate,
+        "variant": variant,
+        "target": target,
+        "marks": list(found.marks),
+    }
     return [pair | row for row in rows]
 
 

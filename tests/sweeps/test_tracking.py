@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
 from sweeps.mlflow_values import fit, metric_name, parameters
 from sweeps.mlflow_view import MlflowView
+from sweeps.results import ORACLE_NOTE
 from sweeps.tracking import MLFLOW_SETTINGS, Tracker
 from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
 from trainables.specs import DataSpec, EvaluateSpec, HubEncoder, InitSpec, MixtureTask, StageEncoder, TrainSpec
@@ -241,6 +242,51 @@ def test_a_study_is_a_tree_of_runs(home: Path) -> None:
     assert pair_metrics["xnli/zh-Hant/accuracy"] == pytest.approx(0.65)
     assert pair_metrics["learning_rate"] == 2e-5
     assert runs[STUDY].data.metrics == {"num_stages": 5.0}
+
+
+def test_leaks_and_an_oracle_are_tags_and_a_note_of_the_runs_of_their_pair(home: Path) -> None:
+    leaks = ("xnli/dev chooses what is scored", "mnli is also what xnli trains on")
+    events = [marked(event, leaks, "oracle") for event in whole_study()]
+    track(home, events)
+    runs = runs_by_name(home)
+    pair = "mnli -> xnli, oracle"
+    in_order = sorted(leaks)
+    for name in (f"xlmr-base: {pair}", f"{pair}, seed 1, lr 2e-5", f"{pair}, seed 2, lr 2e-5"):
+        tags = runs[name].data.tags
+        assert (tags["leak"], tags["oracle"]) == ("\n".join(in_order), "true")
+        note = tags["mlflow.note.content"].splitlines()
+        assert note == [*(f"- leak: {leak}" for leak in in_order), f"- oracle: {ORACLE_NOTE}"]
+    for name in (STUDY, "mnli, seed 0, lr 2e-5"):
+        assert not {"leak", "oracle"} & set(runs[name].data.tags)
+    once = snapshot(home)
+    track(home, events)
+    assert snapshot(home) == once
+
+
+def test_what_is_measured_later_is_added_to_the_tags_and_a_pair_without_marks_has_none(home: Path) -> None:
+    track(home, whole_study())
+    assert not any({"leak", "oracle"} & set(run.data.tags) for run in runs_by_name(home).values())
+    track(home, [marked(event, ("known",), "") for event in whole_study()])
+    track(home, [marked(event, ("measured",), "") for event in whole_study()])
+    tags = runs_by_name(home)["xlmr-base: mnli -> xnli"].data.tags
+    assert (tags["leak"], tags["mlflow.note.content"]) == ("known\nmeasured", "- leak: known\n- leak: measured")
+
+
+def test_more_leaks_than_mlflow_takes_are_cut_visibly_and_written_once(home: Path) -> None:
+    events = [marked(event, tuple(f"leak {number} " + "x" * 300 for number in range(40)), "") for event in whole_study()]
+    track(home, events)
+    assert "characters, sha256" in runs_by_name(home)["xlmr-base: mnli -> xnli"].data.tags["leak"]
+    once = snapshot(home)
+    track(home, events)
+    assert snapshot(home) == once
+
+
+def marked(event: Event, leaks: tuple[str, ...], variant: str) -> Event:
+    """The event of a pair that leaks, and of that variant; what belongs to no pair is as it was."""
+    content = event.model_dump()
+    if (content.get("context") or {}).get("target") is not None:
+        content["context"] |= {"leaks": leaks, "variant": variant}
+    return type(event).model_validate(content)
 
 
 def test_a_replay_adds_nothing(home: Path) -> None:

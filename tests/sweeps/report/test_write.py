@@ -13,14 +13,14 @@ from toy_study import LEARNING_RATES, Toy, toy_study
 
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import write_report
-from sweeps.results import StudyResult
+from sweeps.results import ORACLE, ORACLE_NOTE, StudyResult
 from trainables.store import Store
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TOY = Toy({"mnli": 0.4, "ccg": -0.4, "squad1": 0.0}, {"xnli": "accuracy", "panx": "span_f1", "tatoeba": "accuracy"})
 COLUMNS = [
     *("study", "model", "intermediate", "variant", "target", "language", "split", "metric", "value", "n"),
-    *("seed", "learning_rate", "selected", "stage_key", "encoder_key", "device_s"),
+    *("seed", "learning_rate", "selected", "stage_key", "encoder_key", "device_s", "marks"),
 ]
 
 
@@ -70,6 +70,27 @@ def test_the_table_has_a_row_for_every_measured_number(store: Store, result: Stu
     assert {row["learning_rate"] for row in test_rows} == {LEARNING_RATES[0], None}
     assert {row["learning_rate"] for row in test_rows if row["target"] == "tatoeba"} == {None}
     assert all((row["encoder_key"] is None) == (row["intermediate"] == "none") for row in rows)
+
+
+def test_leaks_and_oracles_are_in_every_row_of_their_pairs(store: Store, result: StudyResult, tmp_path: Path) -> None:
+    pairs = [
+        found._replace(
+            pair=found.pair._replace(variant=ORACLE) if found.pair.target == "xnli" else found.pair,
+            leaks=("the answers were seen",) if found.pair.intermediate == "mnli" else (),
+        )
+        for found in result.pairs
+    ]
+    report = write_report(result._replace(pairs=tuple(pairs)), store, tmp_path / "report")
+    rows = pq.read_table(report.folder / "results.parquet").to_pylist()
+    oracle = f"oracle: {ORACLE_NOTE}"
+    assert {(row["intermediate"] == "mnli", row["target"] == "xnli", *row["marks"]) for row in rows} == {
+        (True, True, "leak: the answers were seen", oracle),
+        (True, False, "leak: the answers were seen"),
+        (False, True, oracle),
+        (False, False),
+    }
+    lines = (report.folder / "matrix.csv").read_text().splitlines()
+    assert all((f",{ORACLE}," in line) == (oracle in line) for line in lines)
 
 
 def test_two_runs_write_the_same_but_for_the_cost(tmp_path: Path) -> None:
