@@ -123,10 +123,15 @@ def export(
     folders = [str(folder) for folder in written.folders]
     if as_json:
         counted = {"study": opened.study.name, "folders": folders, "files": written.num_files}
-        _print_json({**counted, "left_out": list(written.left_out), "notes": list(written.notes)})
+        _print_json({**counted, "left_out": list(written.left_out), "notes": list(written.notes), "marks": list(written.marks)})
         return
     print(f"{opened.study.name}: {written.num_files} files in {len(folders)} folders")
-    for line in (*folders, *(f"left out: {each}" for each in written.left_out), *(f"note: {each}" for each in written.notes)):
+    for line in (
+        *folders,
+        *(f"left out: {each}" for each in written.left_out),
+        *(f"note: {each}" for each in written.notes),
+        *written.marks,
+    ):
         print(f"  {line}")
     print(f"next: polystilts score --predictions {folders[0]} --labels LABELS --benchmark xtreme")
 

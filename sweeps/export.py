@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from sweeps.benchmarks import LAYOUTS, Content, file_name
+from sweeps.marks import mark_lines
 from sweeps.results import Evaluation, PairId, PairResult
 from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
@@ -28,7 +29,9 @@ class Exported(NamedTuple):
     left_out: tuple[str, ...]
     """Cells and targets, with the reason."""
     notes: tuple[str, ...]
-    """What keeps a benchmark from taking what was written, and what a reader of its scores has to know: leaks, a choice by an oracle."""
+    """What keeps a benchmark from taking what was written."""
+    marks: tuple[str, ...]
+    """What a reader of the scores has to know: leaks, and a choice by an oracle."""
 
 
 class Row(NamedTuple):
@@ -50,19 +53,21 @@ def export_study(opened: Opened, out: Path) -> Exported:
     files: list[Path] = []
     left_out: list[str] = []
     notes: list[str] = []
+    marks: dict[PairId, tuple[str, ...]] = {}
     for found in pairs:
         reason = _why_not(found)
         if reason is None:
             try:
                 files += _write_cell(opened, found, _seeds_of_row(found.pair, pairs), out)
-                notes += [*_notes(found), *(f"{found.pair}: {mark}" for mark in found.marks)]
+                notes += _notes(found)
+                marks[found.pair] = found.marks
             except (FileNotFoundError, CorruptArtifactError) as error:
                 reason = f"{found.pair}: its predictions cannot be read: {error}"
         left_out += [] if reason is None else [reason]
     if not files:
         raise StudyError("\n".join([f"{opened.study.name}: nothing to export", *dict.fromkeys(left_out)]))
     folders = tuple(dict.fromkeys(path.parents[1] for path in files))
-    return Exported(folders, len(files), tuple(dict.fromkeys(left_out)), tuple(dict.fromkeys(notes)))
+    return Exported(folders, len(files), tuple(dict.fromkeys(left_out)), tuple(dict.fromkeys(notes)), mark_lines(marks))
 
 
 def _why_not(found: PairResult) -> str | None:

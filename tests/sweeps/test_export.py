@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from sweeps.benchmarks import file_name
 from sweeps.cli import app
 from sweeps.export import WRITERS, Row, export_study
+from sweeps.results import ORACLE_NOTE
 from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.trainables.toy_stages import make_job
@@ -284,6 +285,16 @@ def test_examples_that_a_data_set_drops_are_noted_and_cut_ones_are_there(opened,
         manifest.write_text(json.dumps(content))
     notes = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]
     assert sorted(notes) == [f"{task}/de: no label: 7 examples, which have no line in the file" for task in sorted(METRICS)]
+
+
+def test_leaks_and_what_an_oracle_chose_are_said(opened, tmp_path):
+    mine = copied(opened, tmp_path, STUDY.replace("  pawsx:\n", "  pawsx: {selection: [source, oracle]}\n"))
+    run_here(mine)
+    marks = json.loads(export(mine, tmp_path / "out", "--json").stdout)["marks"]
+    assert f"every pair of pawsx [oracle]: oracle: {ORACLE_NOTE}" in marks
+    assert [mark for mark in marks if mark.startswith("every pair of xquad: leak: squad1/dev chooses what xquad/test then scores: ")]
+    printed = export(mine, tmp_path / "again").stdout.splitlines()
+    assert {f"  {mark}" for mark in marks} <= set(printed)
 
 
 def test_nothing_is_written_over_and_nothing_to_write_is_an_error(opened, tmp_path):
