@@ -81,11 +81,9 @@ NOTED = {
 }
 """What is noted when it is shared. A question or a prompt alone is not: many share one and have another answer."""
 
-FROM_THE_FIRST = (WHOLE, "query", "candidate")
-"""What is noted from the first shared one on: all that an example, or a side of retrieval, has."""
-
 NOTED_SHARE = 0.01
-"""Of the scored examples of a language, from which on any other shared part is noted."""
+"""Of the scored examples of a language, from which on a shared part is noted; a whole example is noted from the first on. Short
+sentences are in many corpora, so a query alone is not."""
 
 
 class _Part(NamedTuple):
@@ -164,6 +162,7 @@ def measure_leaks(
         f"{name} {use} and holds {what} of {scored[0].task}/{scored[0].split}, which is scored: {where}"
         for (name, use), seen_texts in texts.items()
         for what, where in _noted(seen_texts, {data.language: hashes for data, hashes in asked.items()})
+        if what != NOTED["candidate"] or not name.startswith(f"{scored[0].task}/")  # slices share all candidates, BUCC's splits some
     )
 
 
@@ -185,7 +184,7 @@ def _shared(seen: NDArray[uint64], asked: Mapping[str, TextHashes], what: str) -
     found = {}
     for language, hashes in asked.items():
         number, num = (num_shared(seen, hashes, what), len(hashes[what])) if what in hashes else (0, 0)
-        if number and (what in FROM_THE_FIRST or number >= NOTED_SHARE * num):
+        if number and (what == WHOLE or number >= NOTED_SHARE * num):
             found[language] = (number, num)
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.leaks import SAME_FILES, Seen, find_leaks, measure_leaks
-from sweeps.results import VARIANT
+from sweeps.results import BASELINE, VARIANT
 from tests.sweeps.simulation import builder_of, make_study
 from tests.sweeps.test_plan import polystilts, write
 from tests.trainables.test_tasks import REAL_DATA, real_data
@@ -204,6 +204,25 @@ def test_every_target_can_be_asked_for_its_leaks():
     assert [target for target in trainable if builder.leaks("xlmr", "mnli", target, VARIANT)] == ["tydiqa", "xnli", "xquad"]
 
 
+def test_pretraining_and_every_dev_set_on_the_way_count():
+    model = {"family": "xlm_roberta", "hub": "FacebookAI/xlm-roberta-base"}
+    pretrained = {**model, "pretraining": {"tasks": {"squad1": {"train": "dev[:100]", "dev": "none"}}}}
+    builder = builder_of(
+        make_study(models={"one": model, "two": pretrained}, intermediates=["squad1", "qqp"], targets=["xquad", "pawsx", "mlqa"])
+    )
+    holds = "SQuAD 1.1's dev set holds the original of every XQuAD question (Artetxe et al. 2020)"
+    own = f"squad1/dev chooses what xquad/test then scores: {holds}"
+    assert builder.leaks("one", BASELINE, "xquad", VARIANT) == (own,)
+    assert builder.leaks("one", "squad1", "xquad", VARIANT) == (
+        "squad1 is also what xquad trains on: a gain may be more training on the same task",
+        f"squad1/dev chooses a checkpoint before what xquad/test then scores: {holds}",
+        own,
+    )
+    assert f"squad1/dev[:100] was trained on, and xquad/test is scored: {holds}" in builder.leaks("two", BASELINE, "xquad", VARIANT)
+    assert [leak for leak in builder.leaks("one", "squad1", "mlqa", VARIANT) if "scored" in leak or "then scores" in leak] == []
+    assert builder.leaks("one", "qqp", "pawsx", VARIANT) == ()
+
+
 def text_files(folder: Path, **files: list[tuple[str, str]]) -> Path:
     """SNLI-CAD's and PAWS-X's files of sentence pairs, in the layout that their tasks read."""
     for name, pairs in files.items():
@@ -287,6 +306,17 @@ def test_a_sentence_of_a_retrieval_target_in_running_text_is_measured():
     hashes = {data("text/train sw"): hash_texts(lines), data("tatoeba/test sw"): hash_texts(passages)}
     (leak,) = measure_leaks([on("text/train sw")], [data("tatoeba/test sw")], hashes.get)
     assert leak == "text/train was trained on and holds candidates of tatoeba/test, which is scored: sw 1 of 1"
+
+
+def test_candidates_that_the_slices_of_a_split_share_are_no_leak():
+    queries = [Passage(str(number), f"query {number}", "query", (str(number),)) for number in range(4)]
+    pool = [Passage(str(number), f"candidate {number}", "candidate", ()) for number in range(4)]
+    dev, scored = data("bucc2018/dev[:50%] de"), data("bucc2018/dev[50%:] de")
+    hashes = {dev: hash_texts([*queries[:2], *pool]), scored: hash_texts([*queries[2:], *pool])}
+    assert measure_leaks([Seen((), (dev,))], [scored], hashes.get) == ()
+    hashes[dev] = hash_texts([*queries[:3], *pool])
+    (leak,) = measure_leaks([Seen((), (dev,))], [scored], hashes.get)
+    assert leak.endswith("holds queries of bucc2018/dev[50%:], which is scored: de 1 of 2")
 
 
 def test_what_is_not_known_is_passed_over():
