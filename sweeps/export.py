@@ -189,5 +189,7 @@ def _notes(found: PairResult) -> list[str]:
     }
     nearest = min(lacking, key=lambda benchmark: len(lacking[benchmark]))
     notes = [f"{target}: {nearest} is also scored in {', '.join(lacking[nearest])}"] if lacking[nearest] else []
-    dropped = {place: number for place, number in evaluation.manifest.dropped.items() if not place.endswith(": cut to max_length")}
-    return notes + [f"{place}: {number} examples, which have no line in the file" for place, number in dropped.items()]
+    dropped = [(use, reason) for use in evaluation.manifest.data if use.purpose == "test" for reason in use.dropped]
+    return notes + [
+        f"{use.task}/{use.language}: {reason}: {use.dropped[reason]} examples, which have no line in the file" for use, reason in dropped
+    ]

@@ -92,8 +92,9 @@ def stage_values(manifest: Manifest) -> dict[str, float]:
     values[f"{prefix}/peak_memory_bytes"] = float(cost.peak_memory_bytes)
     if manifest.score is not None:
         values["kept_dev_score"] = manifest.score
-    if manifest.dropped:
-        values[f"{manifest.spec['kind']}_num_dropped"] = float(sum(manifest.dropped.values()))
+    for name, counts in (("num_dropped", [use.dropped for use in manifest.data]), ("num_cut", [use.cut for use in manifest.data])):
+        if any(counts):
+            values[f"{manifest.spec['kind']}_{name}"] = float(sum(sum(count.values()) for count in counts))
     return values
 
 

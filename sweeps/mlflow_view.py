@@ -34,7 +34,7 @@ from trainables.manifest import CurvePoint, Manifest
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises where its server or its database does not answer or refuses."""
 
-VIEW_VERSION = 1
+VIEW_VERSION = 2
 """Raised when other numbers are written of a stage, so that `polystilts sync` writes them again."""
 MAX_METRICS = 1000
 

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,11 @@ from trainables.data import load_examples
 from trainables.examples import Example, Passage
 from trainables.features import Features
 from trainables.inference import embed, predict
-from trainables.manifest import Measurement
+from trainables.manifest import DataUse, Measurement
 from trainables.metrics import value_of
 from trainables.model import Model
 from trainables.packing import take
-from trainables.prepare import prepare
+from trainables.prepare import data_use, prepare
 from trainables.scoring import Scored, choose_threshold, score, score_passages
 from trainables.specs import DataSpec, EvaluateSpec
 from trainables.task import TASKS
@@ -52,14 +52,15 @@ class DevSet(NamedTuple):
     data: DataSpec
     examples: list[Example]
     features: Features
+    use: DataUse
 
 
 def load_dev_set(
     head: str, data: DataSpec, folder: str | Path | None, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: str | Path
 ) -> DevSet:
     """Reads and prepares a dev set, once for all evaluations of a training."""
-    features = prepare(data, folder, tokenizer, max_length, "score", cache).features
-    return DevSet(head, data, load_examples(data, folder).examples, features)
+    prepared = prepare(data, folder, tokenizer, max_length, "score", cache)
+    return DevSet(head, data, load_examples(data, folder).examples, prepared.features, data_use(data, "dev", prepared))
 
 
 def evaluate_dev(model: Model, dev_sets: Sequence[DevSet]) -> tuple[float | None, tuple[Measurement, ...]]:
@@ -81,8 +82,7 @@ class Evaluation(NamedTuple):
     """The result of an EvaluateSpec, beside its table."""
 
     measurements: tuple[Measurement, ...]
-    dropped: dict[str, int]
-    """By `<task>/<language>: <reason>`."""
+    data: tuple[DataUse, ...]
     num_tokens: int
     num_examples: int
 
@@ -105,7 +105,7 @@ def run_evaluation(
             measurements.append(threshold)
         tables.append(_table(data.language, scored))
     pq.write_table(pa.concat_tables(tables), table)
-    return Evaluation(tuple(measurements), evaluator.dropped, evaluator.num_tokens, evaluator.num_examples)
+    return Evaluation(tuple(measurements), tuple(evaluator.data), evaluator.num_tokens, evaluator.num_examples)
 
 
 class _Evaluator:
@@ -117,11 +117,11 @@ class _Evaluator:
         self._spec, self._model, self._tokenizer = spec, model, tokenizer
         self._folder, self._cache = folder, cache
         self._known_vectors: dict[bytes, NDArray[np.float32]] = {}
-        self.dropped: dict[str, int] = {}
+        self.data: list[DataUse] = []
         self.num_tokens = self.num_examples = 0
 
     def score(self, data: DataSpec, threshold: Measurement | None) -> Scored:
-        examples, features = self._read(data)
+        examples, features = self._read(data, "test")
         if self._spec.retrieval is None:
             assert self._spec.head is not None, "an evaluation without a head needs a retrieval protocol"
             return _score_with_head(self._model, self._spec.head, data, examples, features)
@@ -132,15 +132,15 @@ class _Evaluator:
     def threshold(self, data: DataSpec) -> Measurement:
         """The score from which on mined pairs are kept, as found on `data`."""
         assert self._spec.retrieval is not None, "only mining has a threshold"
-        examples, features = self._read(data)
+        examples, features = self._read(data, "threshold")
         passages = cast(list[Passage], examples)
         value = choose_threshold(passages, self._vectors(features), self._spec.retrieval, self._model.device)
         num_queries = sum(passage.side == "query" for passage in passages)
         return Measurement(task=data.task, language=data.language, split=data.split, metric=THRESHOLD, value=value, n=num_queries)
 
-    def _read(self, data: DataSpec) -> tuple[list[Example], Features]:
+    def _read(self, data: DataSpec, purpose: Literal["test", "threshold"]) -> tuple[list[Example], Features]:
         prepared = prepare(data, self._folder, self._tokenizer, self._spec.max_length, "score", self._cache)
-        self.dropped |= {f"{data.task}/{data.language}: {reason}": number for reason, number in prepared.dropped.items()}
+        self.data.append(data_use(data, purpose, prepared))
         self.num_tokens += len(prepared.features.token_ids)
         self.num_examples += prepared.features.num_examples
         return load_examples(data, self._folder).examples, prepared.features

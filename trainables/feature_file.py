@@ -16,10 +16,12 @@ _ARRAYS = ("token_ids", "offsets", "second_segment", "example", "targets", "char
 
 
 class Prepared(NamedTuple):
-    """The features of some examples, and how many of these were left out or cut, by reason."""
+    """The features of some examples, and what is not in them."""
 
     features: Features
     dropped: dict[str, int]
+    """As in `trainables.manifest.DataUse`, like `cut`."""
+    cut: dict[str, int]
 
 
 def write_prepared(path: Path, prepared: Prepared) -> None:
@@ -31,6 +33,7 @@ def write_prepared(path: Path, prepared: Prepared) -> None:
         "num_examples": features.num_examples,
         "shapes": {name: array.shape for name, array in zip(_ARRAYS, arrays, strict=True)},
         "dropped": prepared.dropped,
+        "cut": prepared.cut,
     }
     columns = [pa.LargeListArray.from_arrays([0, array.size], pa.array(array.reshape(-1))) for array in arrays]
     fields = [pa.field(name, column.type) for name, column in zip(_ARRAYS, columns, strict=True)]
@@ -55,4 +58,4 @@ def read_prepared(path: Path) -> Prepared:
         return np.asarray(values).reshape(header["shapes"][name])
 
     features = Features(header["kind"], num_examples=header["num_examples"], **{name: array(name) for name in _ARRAYS})
-    return Prepared(features, header["dropped"])
+    return Prepared(features, header["dropped"], header["cut"])

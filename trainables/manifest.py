@@ -1,8 +1,9 @@
 """The record of a finished stage."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.specs import Record
 
@@ -41,6 +42,23 @@ class CurvePoint(Record):
     dev: tuple[Measurement, ...]
 
 
+class DataUse(Record):
+    """What a stage made of one set of examples."""
+
+    task: str
+    language: str
+    split: str
+    """With its slice, as in the spec."""
+    purpose: Literal["train", "dev", "test", "threshold", "tokenizer"]
+    num_examples: int
+    """Examples that were used, all of a subset's; for retrieval, the texts of both sides."""
+    dropped: dict[str, int]
+    """Entries that the data set's own rules leave out, by reason, each for one: nothing is made of them. They are counted over the
+    whole split, before slice and subset are taken."""
+    cut: dict[str, int]
+    """Used examples that lost tokens, or whose answer cannot be found, by reason; one can be there for several."""
+
+
 class Cost(Record):
     """What a stage took."""
 
@@ -76,6 +94,12 @@ class Manifest(Record):
     curve: tuple[CurvePoint, ...]
     score: float | None
     """The curve's score at the kept checkpoint."""
-    dropped: Annotated[dict[str, int], Field(default_factory=dict)]
-    """Examples left out by a data set's own rules or cut to `max_length`, by reason, as `<task>/<language>: <reason>`."""
+    data: Annotated[tuple[DataUse, ...], Field(default_factory=tuple)]
+    """Every set of examples that the stage read; empty where that was not recorded."""
     cost: Cost
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_mixed_counts(cls, value: Any) -> Any:
+        """Takes records whose `dropped` counts drops and cuts together: which is which cannot be told, and is not guessed."""
+        return {name: field for name, field in value.items() if name != "dropped"} if isinstance(value, Mapping) else value

@@ -17,14 +17,15 @@ from trainables.examples import Choice, Example, Line, Passage, Question, Senten
 from trainables.feature_file import Prepared, read_prepared, write_prepared
 from trainables.features import IGNORED, Features
 from trainables.keys import content_key
+from trainables.manifest import DataUse
 from trainables.origins import with_labels
 from trainables.sequences import Ids, SequenceBuilder, batches, fit, template_of, tokenize
 from trainables.span_qa import span_features
 from trainables.specs import DataSpec
 from trainables.task import TASKS, Task
 
-PREPARE_VERSION = 2
-"""Raised when the same examples become other features."""
+PREPARE_VERSION = 3
+"""Raised when the same examples become other features, or another file."""
 
 MASKED_SHARE = 0.15
 
@@ -44,8 +45,21 @@ def prepare(
     if not path.exists():
         loaded = load_examples(data, folder)
         made = make_features(with_labels(TASKS.load(data.task), data, folder), loaded.examples, tokenizer, max_length, purpose)
-        write_prepared(path, made._replace(dropped=loaded.dropped | made.dropped))
+        write_prepared(path, made._replace(dropped=loaded.dropped))
     return read_prepared(path)
+
+
+def data_use(data: DataSpec, purpose: Literal["train", "dev", "test", "threshold"], prepared: Prepared) -> DataUse:
+    """What a stage's record says of examples that it prepared."""
+    return DataUse(
+        task=data.task,
+        language=data.language,
+        split=data.split,
+        purpose=purpose,
+        num_examples=prepared.features.num_examples,
+        dropped=prepared.dropped,
+        cut=prepared.cut,
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -59,7 +73,7 @@ def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
 def make_features(
     task: Task, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int, purpose: Purpose
 ) -> Prepared:
-    """The features of labelled examples of one task; `dropped` counts the examples that lost tokens, by reason."""
+    """The features of labelled examples of one task, of which none is dropped."""
     cut: Counter[str] = Counter()
     match task.kind:
         case "classification":
@@ -74,7 +88,7 @@ def make_features(
             features = _passage_features(cast(Sequence[Passage], examples), tokenizer, max_length, cut)
         case "mlm":
             features = _line_features(cast(Sequence[Line], examples), tokenizer, max_length, purpose)
-    return Prepared(features, {reason: number for reason, number in sorted(cut.items()) if number})
+    return Prepared(features, {}, {reason: number for reason, number in sorted(cut.items()) if number})
 
 
 _CUT = "cut to max_length"

@@ -17,11 +17,11 @@ from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.heads import HeadShape
-from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
+from trainables.manifest import Cost, CurvePoint, DataUse, Manifest, Measurement
 from trainables.masking import read_vocabulary
 from trainables.model import inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
-from trainables.prepare import prepare
+from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
 from trainables.store import Store
@@ -34,8 +34,7 @@ Report = Callable[[CurvePoint], None]
 class Outcome(NamedTuple):
     """What a stage found out, beside the files that it wrote."""
 
-    dropped: dict[str, int]
-    """As in the manifest."""
+    data: tuple[DataUse, ...]
     status: Literal["done", "pruned"] = "done"
     measurements: tuple[Measurement, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
@@ -76,9 +75,22 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
 
 
 def _initialise(spec: InitSpec, job: Job, folder: Path) -> Outcome:
-    examples = [example for data in spec.tokenizer_text for example in load_examples(data, job.data, labelled=False).examples]
+    read = [load_examples(data, job.data, labelled=False) for data in spec.tokenizer_text]
+    examples = [example for each in read for example in each.examples]
     save_random_encoder(spec, (text for example in examples for text in texts_of(example)), folder)
-    return Outcome(dropped={}, num_examples=len(examples))
+    uses = (
+        DataUse(
+            task=data.task,
+            language=data.language,
+            split=data.split,
+            purpose="tokenizer",
+            num_examples=len(each.examples),
+            dropped=each.dropped,
+            cut={},
+        )
+        for data, each in zip(spec.tokenizer_text, read, strict=True)
+    )
+    return Outcome(data=tuple(uses), num_examples=len(examples))
 
 
 def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report: Report, folder: Path) -> Outcome:
@@ -109,13 +121,13 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     )
     if trained.status == "done" and _is_first():
         save_model(model, tokenizer, folder)
-    named = [(f"{entry.train.task}/{entry.train.language}", each.dropped) for entry, each in zip(spec.mixture, prepared, strict=True)]
+    trained_on = [data_use(entry.train, "train", each) for entry, each in zip(spec.mixture, prepared, strict=True)]
     return Outcome(
         status=trained.status,
         measurements=trained.kept.dev if trained.kept is not None else (),
         curve=tuple(_curve_point(point) for point in trained.curve),
         score=trained.kept.score if trained.kept is not None else None,
-        dropped={f"{name}: {reason}": number for name, dropped in named for reason, number in dropped.items()},
+        data=(*trained_on, *(dev_set.use for dev_set in dev_sets)),
         num_tokens=trained.num_tokens,
         num_examples=trained.num_examples,
         seconds_before=trained.seconds_before,
@@ -128,7 +140,7 @@ def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, 
     dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
     model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
     found = run_evaluation(spec, model, _tokenizer(source), job.data, job.cache, folder / "examples.parquet")
-    return Outcome(measurements=found.measurements, dropped=found.dropped, num_tokens=found.num_tokens, num_examples=found.num_examples)
+    return Outcome(measurements=found.measurements, data=found.data, num_tokens=found.num_tokens, num_examples=found.num_examples)
 
 
 def _check_length(spec: TrainSpec | EvaluateSpec, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -167,7 +179,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         measurements=outcome.measurements,
         curve=outcome.curve,
         score=outcome.score,
-        dropped=outcome.dropped,
+        data=outcome.data,
         cost=cost,
     )
     if _is_first():

@@ -18,7 +18,7 @@ from sweeps.mlflow_values import fit, metric_name, parameters
 from sweeps.mlflow_view import MlflowView
 from sweeps.results import ORACLE_NOTE
 from sweeps.tracking import MLFLOW_SETTINGS, Tracker
-from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
+from trainables.manifest import Cost, CurvePoint, DataUse, Manifest, Measurement
 from trainables.specs import DataSpec, EvaluateSpec, HubEncoder, InitSpec, MixtureTask, StageEncoder, TrainSpec
 
 STUDY = "transfer"
@@ -146,7 +146,11 @@ def manifest(
         measurements=measurements,
         curve=curve,
         score=score,
-        dropped={"mnli/en: no label": 3},
+        data=(
+            DataUse(
+                task="mnli", language="en", split="train", purpose="train", num_examples=9, dropped={"no label": 3}, cut={"word cut": 2}
+            ),
+        ),
         cost=cost,
     )
 

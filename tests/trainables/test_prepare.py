@@ -88,7 +88,7 @@ def test_pairs_are_cut_longest_first_and_counted(family: str) -> None:
         Text("c", TEXTS[0], "Rome", "no"),
         Text("d", "in", "in", "no"),
     ]
-    features, dropped = prepared("classification", family, 24, examples)
+    features, dropped, cut = prepared("classification", family, 24, examples)
     expected = [
         tokenizer(each.text, each.pair, truncation="longest_first", max_length=24)["input_ids"]
         for each in examples
@@ -98,7 +98,7 @@ def test_pairs_are_cut_longest_first_and_counted(family: str) -> None:
     assert sequences(features)[1:] == expected[1:]
     num_cut = sum(len(tokenizer(each.text, each.pair)["input_ids"]) > 24 for each in examples)
     assert num_cut > 0
-    assert dropped == {"cut to max_length": num_cut}
+    assert (dropped, cut) == ({}, {"cut to max_length": num_cut})
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(2, 60))
@@ -113,7 +113,7 @@ def test_fit_fills_the_room(first: int, second: int, room: int) -> None:
 @pytest.mark.parametrize("family", FAMILIES.names)
 @pytest.mark.parametrize("max_length", [8, 40, 512])
 def test_no_word_of_a_sentence_is_lost(family: str, max_length: int) -> None:
-    features, dropped = prepared("tagging", family, max_length)
+    features, _, cut = prepared("tagging", family, max_length)
     labels = toy_task("tagging").labels
     tags: dict[int, list[str]] = {}
     for example, first, end in zip(features.example, features.offsets[:-1], features.offsets[1:], strict=True):
@@ -124,7 +124,7 @@ def test_no_word_of_a_sentence_is_lost(family: str, max_length: int) -> None:
         list(example.tags) for example in toy_examples("tagging") if isinstance(example, Sentence) and example.tags
     ]
     assert (len(features.example) > features.num_examples) == (max_length < 512)
-    assert not any(reason != "word cut" for reason in dropped)
+    assert not any(reason != "word cut" for reason in cut)
 
 
 @pytest.mark.parametrize("family", FAMILIES.names)
@@ -161,7 +161,7 @@ def test_long_questions_and_answers_are_counted() -> None:
     assert isinstance(question, Question)
     answer = question.answers[0]._replace(text=context[:200], start=0)
     examples = [question._replace(question=context, answers=(answer,))]
-    assert prepared("span_qa", examples=examples).dropped == {"answer in no window": 1, "answer over 30 tokens": 1, "question cut": 1}
+    assert prepared("span_qa", examples=examples).cut == {"answer in no window": 1, "answer over 30 tokens": 1, "question cut": 1}
 
 
 def test_a_question_has_one_sequence_an_option() -> None:
@@ -207,7 +207,7 @@ def test_the_file_gives_back_what_was_written(kind: Kind, tmp_path: Path) -> Non
     write_prepared(tmp_path / "deep" / "x.arrow", made)
     read = read_prepared(tmp_path / "deep" / "x.arrow")
     assert_equal(read.features, made.features)
-    assert read.dropped == made.dropped
+    assert (read.dropped, read.cut) == (made.dropped, made.cut)
     assert not read.features.token_ids.flags.owndata
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x.arrow"]
 

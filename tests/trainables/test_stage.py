@@ -45,6 +45,33 @@ def test_from_nothing_to_an_evaluation(folder: Path) -> None:
     assert plain.config.vocab_size == len(AutoTokenizer.from_pretrained(store.fetch(trained.key)))
 
 
+def test_every_set_of_examples_is_recorded_with_what_was_dropped_apart_from_what_was_cut(folder: Path) -> None:
+    blank, long = "7{}\t \tone\t0\n", "8{}\t" + "one " * 60 + "\ttwo\t0\n"
+    for name, rows in {"en/train": [blank, blank], "en/dev_2k": [blank], "en/test_2k": [long], "de/test_2k": [blank, long, long]}.items():
+        path = folder / f"pawsx/x-final/{name}.tsv"
+        path.write_text(path.read_text() + "".join(row.format(10 + place) for place, row in enumerate(rows)))
+    with (folder / "text/en.txt").open("a") as text:
+        text.write("\n\n\n")
+    encoder = run(init_job(folder))
+    trained = run(train_job(folder, encoder.key, steps=4))
+    evaluated = run(evaluate_job(folder, trained.key))
+
+    blanks, cut = "a sentence is blank", "cut to max_length"
+    found = [
+        [(use.purpose, use.task, use.split, use.language, use.num_examples, use.dropped, use.cut) for use in stage.data]
+        for stage in (encoder, trained, evaluated)
+    ]
+    assert found == [
+        [("tokenizer", "text", "train", "en", 120, {"blank line": 3}, {}), ("tokenizer", "pawsx", "train", "en", 120, {blanks: 2}, {})],
+        [
+            ("train", "pawsx", "train", "en", 120, {blanks: 2}, {}),
+            ("train", "text", "train", "en", 120, {"blank line": 3}, {}),
+            ("dev", "pawsx", "dev[:50]", "en", 50, {blanks: 1}, {}),
+        ],
+        [("test", "pawsx", "test", "en", 121, {}, {cut: 1}), ("test", "pawsx", "test", "de", 122, {blanks: 1}, {cut: 2})],
+    ]
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_retrieval_needs_no_training(folder: Path, precision: str) -> None:
     encoder = run(init_job(folder))
