@@ -14,7 +14,9 @@ from rich.console import Console
 from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
+from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
+from sweeps.results import StudyResult
 from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
@@ -67,13 +69,13 @@ def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = No
         ran = run_study(opened, console)
     report = opened.home.report(opened.study.name)
     if as_json:
-        _print_json(
-            {"study": opened.study.name, "trained": ran.num_trained, "failures": dict(ran.failures), "report": str(report / "report.html")}
-        )
+        counted = {"study": opened.study.name, "trained": ran.num_trained, "failures": dict(ran.failures), "lost": summary(ran.result)}
+        _print_json({**counted, "report": str(report / "report.html")})
     else:
         if ran.num_trained == 0 and not ran.failures:
             console.print("Nothing to train: every stage of this study is in the store.")
         console.print(terminal_matrix(ran.report.cells))
+        _print_lost(console, ran.result)
         _print_where(console, opened, study, home, data)
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
@@ -100,11 +102,13 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
     console = Console(stderr=as_json)
     with _user_errors():
         opened = open_study(study, home, data)
-        written = report_study(opened)[1]
+        result, written = report_study(opened)
     if as_json:
-        _print_json({"study": opened.study.name, "report": str(opened.home.report(opened.study.name) / "report.html")})
+        page = opened.home.report(opened.study.name) / "report.html"
+        _print_json({"study": opened.study.name, "lost": summary(result), "report": str(page)})
         return
     console.print(terminal_matrix(written.cells))
+    _print_lost(console, result)
     _print_where(console, opened, study, home, data)
 
 
@@ -166,6 +170,12 @@ def _user_errors() -> Iterator[None]:
         for line in str(error).splitlines():
             print(f"polystilts: {line}", file=sys.stderr)
         raise typer.Exit(EXIT_WRONG_INPUT) from None
+
+
+def _print_lost(console: Console, result: StudyResult) -> None:
+    """What data sets dropped and what was cut, a line each; the languages and reasons are in the report."""
+    for line in summary(result):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_where(console: Console, opened: Opened, study: Path, home: Path, data: Path | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
+from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
 from sweeps.results import BASELINE, VARIANT, PairId, StudyResult
 from trainables.store import Store
@@ -93,7 +94,11 @@ def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
     arms = read_arms({found.pair: found for found in result.pairs}, store)
     cells = [_cell(found.pair, arms, result.source_language) for found in result.pairs]
-    return _with_holm([cell._replace(notes=found.marks + cell.notes) for found, cell in zip(result.pairs, cells, strict=True)])
+    stages = stages_of(result)
+    noted = [
+        cell._replace(notes=found.marks + cell.notes + cell_notes(found, stages)) for found, cell in zip(result.pairs, cells, strict=True)
+    ]
+    return _with_holm(noted)
 
 
 def _cell(pair: PairId, arms: Mapping[PairId, Arm | Missing], source_language: str) -> Cell:

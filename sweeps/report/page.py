@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from sweeps.report import curves, wording
+from sweeps.report import curves, data_use, wording
 from sweeps.report.cells import Cell
 from sweeps.report.matrix import Grid, grids
 from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
@@ -79,6 +79,9 @@ def render(result: StudyResult, cells: Sequence[Cell]) -> str:
         curve_size=(curves.WIDTH, curves.HEIGHT),
         searches=[_search(found) for found in result.pairs if found.trials],
         costs=_costs(stages),
+        used_sets=data_use.used_sets(manifest for _, manifest in stages),
+        num_unrecorded=data_use.num_unrecorded(manifest for _, manifest in stages),
+        reasons=data_use.reasons,
         versions=_versions(stages),
         words=wording,
     )

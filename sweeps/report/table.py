@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweeps.report.data_use import reasons, use_of
 from sweeps.results import Evaluation, PairResult, StudyResult, Trial
-from trainables.manifest import Manifest
+from trainables.manifest import DataUse, Manifest
 
 SCHEMA = pa.schema(
     [
@@ -24,14 +25,18 @@ SCHEMA = pa.schema(
         ("stage_key", pa.string()),
         ("encoder_key", pa.string()),
         ("device_s", pa.float64()),
+        ("num_dropped", pa.int64()),
+        ("dropped", pa.string()),
+        ("cut", pa.string()),
         ("marks", pa.list_(pa.string())),
     ]
 )
 """`value` is as measured (accuracies and F1 between 0 and 1) on `n` examples. `target` is the pair's target; a training's own dev
 numbers stand under it. `selected`: of the point that the search chose, by the source language's dev score. `learning_rate` and
 `encoder_key` are null where there is none (retrieval, weights from a hub). `device_s` is the cost of the row's *whole* stage, the same
-on each of its rows: sum it over distinct `stage_key`, never over rows. `marks` are the leaks
-of the row's pair, and that an oracle chose."""
+on each of its rows: sum it over distinct `stage_key`, never over rows. `dropped` and `cut` are of the examples that the row measures, by
+reason: entries of the whole split that the data set's own rules leave out (`num_dropped` in all), and examples that were scored though they
+lost tokens; null where the stage's record does not say. `marks` are the leaks of the row's pair, and that an oracle chose."""
 
 _ORDER = [
     (name, "ascending")
@@ -112,9 +117,16 @@ def _measurement_rows(manifest: Manifest, encoder: str | None) -> list[_Row]:
             "stage_key": manifest.key,
             "encoder_key": encoder,
             "device_s": manifest.cost.device_seconds,
+            **_lost(use_of(manifest, one.task, one.language, one.split)),
         }
         for one in manifest.measurements
     ]
+
+
+def _lost(use: DataUse | None) -> _Row:
+    if use is None:
+        return {"num_dropped": None, "dropped": None, "cut": None}
+    return {"num_dropped": sum(use.dropped.values()), "dropped": reasons(use.dropped), "cut": reasons(use.cut)}
 
 
 def _float(value: object) -> float | None:

@@ -277,14 +277,29 @@ def test_languages_without_which_no_benchmark_can_be_scored_are_noted(opened, tm
     assert len(list((tmp_path / "out").rglob("tatoeba/*"))) == 4 * 2
 
 
+CUTS = {"cut to max_length": 7, "question cut": 7, "answer in no window": 7, "answer over 30 tokens": 7, "word cut": 7}
+
+
 def test_examples_that_a_data_set_drops_are_noted_and_cut_ones_are_there(opened, tmp_path):
     mine = copied(opened, tmp_path)
     for manifest in (tmp_path / "runs" / "store" / "manifests").glob("evaluate-*.json"):
         content = json.loads(manifest.read_text())
-        content["dropped"] = {f"{content['spec']['task']}/de: {reason}": 7 for reason in ("cut to max_length", "no label")}
+        for use in content["data"]:
+            if use["language"] == "de":
+                use |= {"dropped": {"no label": 7}, "cut": CUTS}
         manifest.write_text(json.dumps(content))
+    study = [str(tmp_path / "study.yaml"), "--home", str(mine.home.root), "--data", str(mine.data)]
+    for verb in ("run", "report"):
+        printed = CliRunner().invoke(app, [verb, *study])
+        (dropped,) = (line for line in printed.stdout.splitlines() if line.startswith("dropped by the data sets' rules: "))
+        assert "pawsx test (de): no label: 7; " in dropped
+        (cut,) = (line for line in printed.stdout.splitlines() if line.startswith("cut: "))
+        assert "pawsx test: up to 35 of " in cut
+        assert json.loads(CliRunner().invoke(app, [verb, *study, "--json"]).stdout)["lost"] == [dropped, cut]
     notes = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]
-    assert sorted(notes) == [f"{task}/de: no label: 7 examples, which have no line in the file" for task in sorted(METRICS)]
+    assert sorted(notes) == [
+        f"{task}/de: no label: 7 examples, which have no line in the file" for task in sorted(METRICS) if "de" in languages_of(task)
+    ]
 
 
 def test_leaks_and_what_an_oracle_chose_are_said(opened, tmp_path):

@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 TOY = Toy({"mnli": 0.4, "ccg": -0.4, "squad1": 0.0}, {"xnli": "accuracy", "panx": "span_f1", "tatoeba": "accuracy"})
 COLUMNS = [
     *("study", "model", "intermediate", "variant", "target", "language", "split", "metric", "value", "n"),
-    *("seed", "learning_rate", "selected", "stage_key", "encoder_key", "device_s", "marks"),
+    *("seed", "learning_rate", "selected", "stage_key", "encoder_key", "device_s", "num_dropped", "dropped", "cut", "marks"),
 ]
 
 
