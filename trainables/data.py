@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from trainables.example_checks import check_examples
+from trainables.example_checks import check_split, checked
 from trainables.examples import Dropped, Example
 from trainables.origins import find_origin, with_labels
 from trainables.specs import DataSpec
@@ -39,12 +39,13 @@ def read_examples(task: Task, data: DataSpec, folder: str | Path | None, *, labe
         raise ValueError(f"{origin.place}: the data is {origin.source} now, but the spec was made for {data.source}")
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
-    for entry in origin.entries():
+    labelled_task = with_labels(task, data, folder)
+    for entry in checked(labelled_task, origin.entries(), origin.place, labelled):
         if isinstance(entry, Dropped):
             dropped[entry.reason] += 1
         else:
             examples.append(entry)
-    check_examples(with_labels(task, data, folder), examples, origin.place, labelled)
+    check_split(labelled_task, examples, dict(sorted(dropped.items())), origin.place, labelled)
     examples = take(examples, functools.partial(slice_of, start=start, stop=stop, place=origin.place, split=data.split))
     if data.num_examples is not None:
         examples = take(examples, functools.partial(subset_of, num_examples=data.num_examples, place=f"{origin.place}, {data.split}"))

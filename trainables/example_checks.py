@@ -1,9 +1,11 @@
-"""What every example must be before anything is made of it; what is wrong names the example."""
+"""What every example must be before anything is made of it; what is wrong names the example, and where it was read."""
 
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from trainables.catalogue import listed
-from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.examples import Choice, Dropped, Entries, Example, Line, Passage, Question, Sentence, Text
+from trainables.places import forget_row, last_row
 from trainables.task import Kind, Task
 
 _RECORDS: dict[Kind, type[Example]] = {
@@ -16,21 +18,32 @@ _RECORDS: dict[Kind, type[Example]] = {
 }
 
 
-def check_examples(task: Task, examples: list[Example], place: str, labelled: bool) -> None:
-    if not examples:
-        raise ValueError(f"{place}: the split is empty")
+def checked(task: Task, entries: Entries, place: str, labelled: bool) -> Iterator[Example | Dropped]:
+    """The entries, each looked at while its row is the last one read: an error names that row, or `place` where there is none."""
     record = _RECORDS[task.kind]
     allowed = frozenset(task.labels)
     seen: set[tuple[str, str]] = set()
-    for example in examples:
-        assert isinstance(example, record), f"{place}: a {task.kind} task yields {record.__name__}, not {type(example).__name__}"
-        identity = (example.side if isinstance(example, Passage) else "", example.id)
-        if identity in seen:
-            raise ValueError(f"{place}: the id {example.id!r} is there twice")
-        seen.add(identity)
-        problem = _problem(task, allowed, example, labelled)
-        if problem is not None:
-            raise ValueError(f"{place}: example {example.id!r}: {problem}")
+    forget_row()
+    for entry in entries:
+        if not isinstance(entry, Dropped):
+            assert isinstance(entry, record), f"{place}: a {task.kind} task yields {record.__name__}, not {type(entry).__name__}"
+            identity = (entry.side if isinstance(entry, Passage) else "", entry.id)
+            if identity in seen:
+                raise ValueError(f"{last_row() or place}: the id {entry.id!r} is there twice")
+            seen.add(identity)
+            problem = _problem(task, allowed, entry, labelled)
+            if problem is not None:
+                raise ValueError(f"{last_row() or place}: example {entry.id!r}: {problem}")
+        yield entry
+
+
+def check_split(task: Task, examples: list[Example], dropped: Mapping[str, int], place: str, labelled: bool) -> None:
+    """What can be wrong with all examples of a split together."""
+    if not examples:
+        counted = ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
+        raise ValueError(
+            f"{place}: the split is empty" + (f": all {sum(dropped.values())} entries were dropped ({counted})" if dropped else "")
+        )
     if task.kind == "span_qa" and labelled and not any(cast(Question, example).answers for example in examples):
         raise ValueError(f"{place}: no question has an answer: this split is unlabelled")
     if task.kind == "retrieval":
@@ -61,6 +74,8 @@ def _problem(task: Task, allowed: frozenset[str], example: Example, labelled: bo
             if labelled and not answers and not task.has_unanswerable:
                 return "it has no answer: this split is unlabelled, or the task lacks has_unanswerable=True"
         case Choice(options=options, label=label):
+            if task.num_options is not None and len(options) != task.num_options:
+                return f"there are {len(options)} options, expected {task.num_options}"
             if label is not None and not 0 <= label < len(options):
                 return f"label {label} is not the index of one of {len(options)} options"
             return _missing("label", label, labelled)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainables.examples import Dropped, Sentence, Text
+from trainables.places import reading
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 """In the order of the hub's integers, which MNLI, SNLI and XNLI share."""
@@ -45,7 +46,9 @@ def parallel_lines(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 raise ValueError(f"{path}:{number}: expected a sentence, found a blank line")
-    yield from zip(*([line.strip() for line in lines] for lines in files), strict=True)
+    for number, together in enumerate(zip(*files, strict=True), 1):
+        reading(paths[0], number)
+        yield tuple(line.strip() for line in together)
 
 
 def tsv_rows(
@@ -68,6 +71,7 @@ def tsv_rows(
             raise ValueError(f"{path}:{number}: expected {len(names)} columns ({', '.join(names)}), found {len(fields)}")
         if quoted:
             fields = [_unquoted(field, f"{path}:{number}") for field in fields]
+        reading(path, number)
         yield dict(zip(names, fields, strict=False))
 
 
@@ -93,6 +97,7 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[
         where = f"{path}:{reader.line_num}"
         if None in row or None in row.values():
             raise ValueError(f"{where}: expected {len(reader.fieldnames or ())} columns, found {'more' if None in row else 'fewer'}")
+        reading(where)
         yield where, row
 
 
@@ -104,6 +109,7 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             value = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{where}: expected JSON, but {error.msg} at character {error.pos + 1}") from error
+        reading(where)
         yield where, of_kind(value, dict, where)
 
 
@@ -154,6 +160,7 @@ def tagged_sentences(paths: Sequence[Path], _language: str, *, prefixed: bool = 
                 if len(rows[-1]) != len(rows[0]):
                     raise ValueError(f"{path}:{line_number}: expected a sentence with a tag at every word or at none")
             elif rows:
+                reading(path, line_number - len(rows))
                 tags = tuple(row[1] for row in rows) if len(rows[0]) == 2 else None
                 yield Sentence(str(number), tuple(row[0] for row in rows), tags)
                 number += 1
@@ -184,12 +191,13 @@ def conllu_sentences(paths: Sequence[Path], _language: str) -> Iterator[Sentence
     number = 0
     for path in paths:
         rows: list[list[str]] = []
-        end = 0
+        end = first_line = 0
         for line_number, line in enumerate([*text_lines(path), ""], 1):
             where = f"{path}:{line_number}"
             if line.startswith("#") and not rows:
                 continue
             if line:
+                first_line = first_line or line_number
                 columns = line.split("\t")
                 if len(columns) != _NUM_COLUMNS:
                     raise ValueError(f"{where}: expected {_NUM_COLUMNS} columns of CoNLL-U, found {len(columns)}")
@@ -199,9 +207,10 @@ def conllu_sentences(paths: Sequence[Path], _language: str) -> Iterator[Sentence
             elif rows or end:
                 if end > len(rows):
                     raise ValueError(f"{where}: expected a multiword token's word {len(rows) + 1} of {end}, found the sentence's end")
+                reading(path, first_line)
                 yield _conllu_sentence(str(number), rows)
                 number += 1
-                rows, end = [], 0
+                rows, end, first_line = [], 0, 0
 
 
 def _last_word(word_id: str, num_words: int, where: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from trainables.catalogue import listed
 from trainables.examples import Dropped, Entries, Example
+from trainables.places import reading
 from trainables.specs import DataSpec
 from trainables.splits import SPLITS, parse_split
 from trainables.task import TASKS, FileSource, HubSource, Split, Task
@@ -179,5 +180,6 @@ def row_entries(hub: HubSource, language: str, rows: Iterable[Mapping[str, Any]]
     """The entries of a language, from the rows of the config that holds it."""
     own = (row for row in rows if hub.belongs is None or hub.belongs(row, language))
     for number, row in enumerate(own):
+        reading(f"{hub.path} {language}, row {number}")
         entry = hub.read(row, language, number)
         yield from entry if isinstance(entry, list) else [entry]

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainables.examples import Answer, Dropped, Question
 from trainables.formats import member, of_kind, text_lines
+from trainables.places import reading
 
 _WITHHELD = [{"answer_start": 0, "text": ""}]
 """What XTREME's scripts write in place of the answers of a test set."""
@@ -54,7 +55,9 @@ def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Each question as JSON, with its path in the file and its context."""
     for place, context, paragraph in squad_paragraphs(path):
         for q, question in enumerate(member(paragraph, "qas", list, place)):
-            yield f"{place}.qas[{q}]", context, of_kind(question, dict, f"{place}.qas[{q}]")
+            where = f"{place}.qas[{q}]"
+            reading(where)
+            yield where, context, of_kind(question, dict, where)
 
 
 def squad_paragraphs(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -148,8 +148,18 @@ def test_a_query_names_its_candidates(relevant: tuple[str, ...], message: str) -
 
 
 def test_an_empty_split_is_refused() -> None:
-    with pytest.raises(ValueError, match="toy dev en: the split is empty"):
-        read_examples(toy_task("classification", [Dropped("a", "all of it")]), toy_data(), None)
+    with pytest.raises(ValueError, match=r"^toy dev en: the split is empty$"):
+        read_examples(toy_task("classification", []), toy_data(), None)
+    dropped = [Dropped("a", "no label"), Dropped("b", "blank"), Dropped("c", "no label")]
+    with pytest.raises(ValueError, match=r"^toy dev en: the split is empty: all 3 entries were dropped \(blank: 1, no label: 2\)$"):
+        read_examples(toy_task("classification", dropped), toy_data(), None)
+
+
+def test_a_task_with_a_number_of_options_has_so_many() -> None:
+    choices = [Choice("a", "x", ("y", "z"), 0), Choice("b", "x", ("y", "z", "w"), None)]
+    with pytest.raises(ValueError, match=r"^toy dev en: example 'b': there are 3 options, expected 2$"):
+        read_examples(toy_task("multiple_choice", choices, num_options=2), toy_data(), None, labelled=False)
+    assert len(read_examples(toy_task("multiple_choice", choices), toy_data(), None, labelled=False).examples) == 2
 
 
 @pytest.mark.parametrize("kind", ["classification", "tagging", "multiple_choice", "span_qa"])

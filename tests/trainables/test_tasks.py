@@ -13,11 +13,12 @@ from typing import Any, get_args
 import pytest
 
 from tests.trainables.task_cases import CASES, COUNTS
-from tests.trainables.task_cases.case import Case, hub_squad, jsonl
+from tests.trainables.task_cases.case import Case, hub_squad, jsonl, squad_json
 from trainables.data import load_examples
 from trainables.examples import Dropped, Example, Passage, Question, Text
 from trainables.metrics import METRICS
 from trainables.origins import available_languages, data_source, find_origin, row_entries
+from trainables.places import forget_row, last_row
 from trainables.specs import DataSpec
 from trainables.statistics import read_split, real_splits, statistics_of
 from trainables.task import TASKS, Kind, Split
@@ -115,6 +116,21 @@ def test_published_format(case: Case, tmp_path: Path) -> None:
     assert list(find_origin(case.task, TASKS.load(case.task), case.split, case.language, tmp_path).entries()) == case.expected
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.task}-{next(iter(case.files))}")
+def test_an_error_about_an_entry_can_name_its_row(case: Case, tmp_path: Path) -> None:
+    """Readers do not read ahead of what they yield: each entry has the row that was read last, in a file of the case."""
+    for path, content in case.files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content.encode())
+    forget_row()
+    rows = [last_row() for _ in find_origin(case.task, TASKS.load(case.task), case.split, case.language, tmp_path).entries()]
+    if case.task in ("lareqa", "text"):
+        assert set(rows) == {None}, "one gathers its candidates first, the other has nothing to be refused"
+    else:
+        assert all(row is not None and row.startswith(str(tmp_path)) for row in rows)
+        assert TASKS.load(case.task).kind == "retrieval" or len(set(rows)) == len(rows)
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.hub_rows], ids=lambda case: f"{case.task}-{next(iter(case.files))}")
 def test_hub_rows_give_the_same_examples_as_files(case: Case) -> None:
     assert list(hub_entries(case.task, case.language, case.hub_rows or [])) == case.expected
@@ -128,6 +144,112 @@ def hub_entries(name: str, language: str, rows: list[dict[str, Any]]) -> Iterato
 
 def test_every_task_that_reads_has_a_case() -> None:
     assert {case.task for case in CASES} == {name for name in TASKS.names if TASKS.load(name).files or TASKS.load(name).hub}
+
+
+NLI_HEADER = "premise\thypo\tlabel\n"
+ENDINGS = {"ind": 0, "ctx": "A man", "endings": ["runs.", "sits.", "eats.", "swims."], "label": 1}
+SQUAD = {"id": "q", "question": "?", "answers": [{"text": "Oslo", "answer_start": 9}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "language", "path", "content", "message"),
+    [
+        (
+            "xnli",
+            "dev",
+            "de",
+            "xnli/dev-de.tsv",
+            "a\tb\tneutral\nc\td\tmaybe\n",
+            ":2: example '1': label 'maybe' is not one of entailment,",
+        ),
+        (
+            "rte",
+            "dev",
+            "en",
+            "rte/RTE/dev.tsv",
+            "index\tsentence1\tsentence2\tlabel\n7\ta\tb\tentailment\n7\tc\td\tentailment\n",
+            ":3: the id '7' is there twice",
+        ),
+        (
+            "panx",
+            "dev",
+            "de",
+            "panx/dev-de.tsv",
+            "Rom\tB-LOC\n\nIn\tO\nOslo\tLOC\n",
+            ":3: example '1': tag 'LOC' of word 2 is not one of O, ",
+        ),
+        (
+            "udpos",
+            "dev",
+            "de",
+            "ud_conllu/UD_German-GSD/de_gsd-ud-dev.conllu",
+            "# one\n# two\n1\tja\t_\tJA" + "\t_" * 6 + "\n\n",
+            ":3: example '0': tag 'JA' of word 1",
+        ),
+        (
+            "squad1",
+            "dev",
+            "en",
+            "squad_v1.1/dev-v1.1.json",
+            squad_json("Rome and Oslo", SQUAD, SQUAD),
+            ": data[0].paragraphs[0].qas[1]: the id 'q' is there twice",
+        ),
+        (
+            "squad1",
+            "dev",
+            "en",
+            "squad_v1.1/dev-v1.1.json",
+            squad_json("Rome", SQUAD | {"answers": []}),
+            ": data[0].paragraphs[0].qas[0]: example 'q': it has no answer",
+        ),
+        (
+            "hellaswag",
+            "dev",
+            "en",
+            "hellaswag/hellaswag_val.jsonl",
+            jsonl(ENDINGS, ENDINGS | {"endings": ["a", "b", "c"]}),
+            ":2: example '1': there are 3 options, expected 4",
+        ),
+        (
+            "hellaswag",
+            "dev",
+            "en",
+            "hellaswag/hellaswag_val.jsonl",
+            jsonl(ENDINGS | {"label": 4}),
+            ":1: example '0': label 4 is not the index of one of 4 options",
+        ),
+        (
+            *("hellaswag_translated", "train", "de", "hellaswag_translated/hellaswag_train.de.jsonl"),
+            jsonl(ENDINGS, ENDINGS | {"endings": ["a", "b", 3, "d"]}),
+            ":2: endings: expected a string, found 3",
+        ),
+        (
+            *("mnli_translated", "train", "de", "xnli/XNLI-MT-1.0/multinli/multinli.train.de.tsv"),
+            NLI_HEADER + "a\tb\tneutral\n \tb\tneutral\n",
+            ":3: expected two sentences, found a blank premise",
+        ),
+        (
+            *("mnli_translated", "train", "de", "xtreme_translations/XNLI/translate-train/en-de-translated.tsv"),
+            "a\tb\tc\t\tneutral\n",
+            ":1: expected two sentences, found a blank hypothesis",
+        ),
+    ],
+)
+def test_an_example_that_does_not_fit_is_named_with_its_line(name, split, language, path, content, message, tmp_path: Path) -> None:
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(content)
+    source = data_source(name, split, language, tmp_path)
+    spec = DataSpec(task=name, task_version=TASKS.load(name).version, split=split, language=language, num_examples=None, source=source)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / path}{message}")) as caught:
+        load_examples(spec, tmp_path)
+    assert str(caught.value).startswith(str(tmp_path / path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_of_the_hub_that_does_not_fit_is_named() -> None:
+    rows = [{"premise": "a", "hypothesis": "b", "label": 0}, {"premise": "a", "hypothesis": " ", "label": 0}]
+    with pytest.raises(ValueError, match=r"^facebook/xnli de, row 1: expected two sentences, found a blank hypothesis$"):
+        list(hub_entries("mnli_translated", "de", rows))
 
 
 def test_an_answer_key_that_is_no_choice_is_refused(tmp_path: Path) -> None:

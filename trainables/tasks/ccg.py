@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trainables.examples import Entries, Sentence
-from trainables.formats import text_lines, tsv_rows
+from trainables.formats import of_kind, text_lines, tsv_rows
+from trainables.places import reading
 from trainables.task import FileSource, Split, Task
 
 _LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
@@ -32,17 +33,22 @@ def read_files(paths: Sequence[Path], _language: str) -> Entries:
 
 
 def read_tags_to_id(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The tags in the order of their numbers, which must be 0, 1, 2, ..."""
+    """The tags in the order of their numbers, which must be 0, 1, 2, ...; jiant reads them from integers and from strings alike."""
     (path,) = paths
     try:
-        numbered = {str(tag): int(number) for tag, number in json.loads("\n".join(text_lines(path))).items()}
-    except (ValueError, TypeError, AttributeError):
-        raise ValueError(f"{path}: expected one JSON object of tags and their numbers") from None
+        found = json.loads("\n".join(text_lines(path)))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from None
+    numbered = {tag: _number(value, f"{path}: {tag}") for tag, value in of_kind(found, dict, str(path)).items()}
     tags = tuple(sorted(numbered, key=lambda tag: numbered[tag]))
     for place, tag in enumerate(tags):
         if numbered[tag] != place:
             raise ValueError(f"{path}: expected the numbers 0 to {len(tags) - 1}, each once, found {numbered[tag]} for {tag!r}")
     return tags
+
+
+def _number(value: object, where: str) -> int:
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else of_kind(value, int, where)
 
 
 def read_auto_files(paths: Sequence[Path], _language: str) -> Iterator[Sentence]:
@@ -56,6 +62,7 @@ def read_auto_files(paths: Sequence[Path], _language: str) -> Iterator[Sentence]
             leaves = _LEAF.findall(derivation)
             if not leaves or len(leaves) != derivation.count("(<L"):
                 raise ValueError(f"{path}:{2 * number + 2}: expected a derivation with leaves of five fields, found {derivation[:40]!r}")
+            reading(path, 2 * number + 1)
             yield Sentence(header.split()[0].removeprefix("ID="), tuple(word for _, word in leaves), tuple(tag for tag, _ in leaves))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.examples import Choice, Entries
-from trainables.formats import jsonl_rows, member
+from trainables.formats import jsonl_rows, member, of_kind
 from trainables.task import FileSource, HubSource, Task
 
 
@@ -18,7 +18,7 @@ def read_files(paths: Sequence[Path], _language: str) -> Entries:
     """`ind` counts within each of the two sources, so ids are row numbers."""
     for path in paths:
         for number, (where, row) in enumerate(jsonl_rows(path)):
-            endings = tuple(str(ending) for ending in member(row, "endings", list, where))
+            endings = tuple(of_kind(ending, str, f"{where}: endings") for ending in member(row, "endings", list, where))
             yield Choice(
                 str(number), member(row, "ctx", str, where).strip(), endings, member(row, "label", int, where) if "label" in row else None
             )

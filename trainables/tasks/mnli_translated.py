@@ -11,23 +11,31 @@ from typing import Any
 
 from trainables.examples import Dropped, Entries, Text
 from trainables.formats import NLI_LABELS, nli_pair, tsv_rows
+from trainables.places import last_row
 from trainables.task import FileSource, HubSource, Task
 
 
 def read_row(row: Mapping[str, Any], _language: str, number: int) -> Text | Dropped:
-    return nli_pair(str(number), row["premise"], row["hypothesis"], row["label"])
+    return make_pair(str(number), row["premise"], row["hypothesis"], row["label"])
 
 
 def read_files(paths: Sequence[Path], _language: str) -> Entries:
     for path in paths:
         for number, row in enumerate(tsv_rows(path, ("premise", "hypo", "label"), header=True)):
-            yield nli_pair(str(number), row["premise"], row["hypo"], row["label"])
+            yield make_pair(str(number), row["premise"], row["hypo"], row["label"])
 
 
 def read_xtreme_files(paths: Sequence[Path], _language: str) -> Entries:
     for path in paths:
         for number, row in enumerate(tsv_rows(path, ("english_premise", "english_hypothesis", "premise", "hypothesis", "label"))):
-            yield nli_pair(str(number), row["premise"], row["hypothesis"], row["label"])
+            yield make_pair(str(number), row["premise"], row["hypothesis"], row["label"])
+
+
+def make_pair(example_id: str, premise: str, hypothesis: str, label: str | int) -> Text | Dropped:
+    """No script that reads these translations leaves a blank sentence out, so that one is a damaged file."""
+    if not premise.strip() or not hypothesis.strip():
+        raise ValueError(f"{last_row()}: expected two sentences, found a blank {'hypothesis' if premise.strip() else 'premise'}")
+    return nli_pair(example_id, premise, hypothesis, label)
 
 
 TASK = Task(

@@ -23,7 +23,7 @@ def read_row(row: Mapping[str, Any], _language: str, number: int) -> Text | Drop
 def read_files(paths: Sequence[Path], language: str) -> Entries:
     """The published files hold all languages; ids count the rows of this one, so that they are the same in every language."""
     for path in paths:
-        rows = [(where, row) for where, row in jsonl_rows(path) if member(row, "language", str, where) == language]
+        rows = ((where, row) for where, row in jsonl_rows(path) if member(row, "language", str, where) == language)
         for number, (where, row) in enumerate(rows):
             yield nli_pair(str(number), *(member(row, key, str, where) for key in ("sentence1", "sentence2", "gold_label")))
 
