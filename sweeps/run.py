@@ -97,10 +97,10 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     )
     builder.check()
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        store = Store(str(where.store), where.cache)
     except OSError as error:
-        raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
-    return Opened(study, builder, where, data, Store(str(where.store), where.cache))
+        raise StudyError(f"--home {home}: no store can be made there: {error.strerror}; give a folder that can be written to") from None
+    return Opened(study, builder, where, data, store)
 
 
 def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:
