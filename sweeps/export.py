@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
     id: str
     prediction: Any
-    """As in `trainables.evaluate.Prediction`."""
+    """As in `trainables.scoring.Prediction`."""
 
 
 def export_study(opened: Opened, out: Path) -> Exported:

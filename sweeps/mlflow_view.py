@@ -35,7 +35,7 @@ FAILURES = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises where its server or its database does not answer or refuses."""
 
 VIEW_VERSION = 2
-"""Raised when other numbers are written of a stage, so that `polystilts sync` writes them again."""
+"""Raised when other numbers are written of a stage, so that running a study again writes them again."""
 MAX_METRICS = 1000
 
 

@@ -153,7 +153,9 @@ class _Spool:
             except ValidationError:
                 num_unreadable += 1
         if num_unreadable:
-            _log.warning("%d events in %s cannot be read and are left out; `polystilts sync` brings them back", num_unreadable, self.path)
+            _log.warning(
+                "%d events in %s cannot be read and are left out; running the study again brings them back", num_unreadable, self.path
+            )
         return events, len(text)
 
     def remove(self, num_bytes: int) -> None:

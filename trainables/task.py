@@ -57,7 +57,7 @@ class Task:
     """A task, as its file under `trainables/tasks` describes it.
 
     `version` is raised when the examples or their meaning change: it is part of every key that the task enters.
-    `labels` are empty where the files name them (`trainables.data.with_labels`). `languages` are those that the task can be
+    `labels` are empty where the files name them (`trainables.origins.with_labels`). `languages` are those that the task can be
     evaluated in. A target trains in `source_language`; a mixture may train in any that has training data, as masked-language modelling
     and translated data do. `train_on` names the task whose training split is this one's by convention (XNLI's is MNLI's).
     `translated_from` names the task of whose training split this one's is a machine translation: they share a head, and that task's dev
