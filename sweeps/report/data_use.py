@@ -1,8 +1,10 @@
 """What a study's data sets left out by their own rules, and what was cut of their examples: for the terminal, the page and the cells."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from sweeps.report.wording import count
 from sweeps.results import PairResult, StudyResult
 from trainables.manifest import DataUse, Manifest
 
@@ -17,7 +19,7 @@ class UsedSet(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What a split lost over its languages; where stages differ, as by `max_length`, the most that one lost."""
+    """What a split lost over its languages; where stages differ, as by `max_length`, what the one lost that lost most."""
 
     task: str
     split: str
@@ -25,11 +27,6 @@ class Loss(NamedTuple):
     languages: tuple[str, ...]
     """Those in which something is lost."""
     by_reason: Mapping[str, int]
-
-    @property
-    def num(self) -> int:
-        """Over all reasons."""
-        return sum(self.by_reason.values())
 
 
 def stages_of(result: StudyResult) -> dict[str, Manifest]:
@@ -64,35 +61,40 @@ def cuts(uses: Iterable[DataUse]) -> list[Loss]:
 
 
 def _losses(counted: Sequence[tuple[DataUse, Mapping[str, int]]]) -> list[Loss]:
-    by_split: dict[tuple[str, str], list[tuple[DataUse, Mapping[str, int]]]] = {}
+    """Of each language of a split the use that lost most."""
+    most: dict[tuple[str, str], dict[str, tuple[DataUse, Mapping[str, int]]]] = {}
     for use, counts in counted:
-        by_split.setdefault((use.task, use.split), []).append((use, counts))
-    losses = [_loss(task, split, entries) for (task, split), entries in sorted(by_split.items())]
+        languages = most.setdefault((use.task, use.split), {})
+        if use.language not in languages or _size(use, counts) > _size(*languages[use.language]):
+            languages[use.language] = use, counts
+    losses = [_loss(task, split, list(languages.values())) for (task, split), languages in sorted(most.items())]
     return [loss for loss in losses if loss.by_reason]
 
 
-def _loss(task: str, split: str, entries: Sequence[tuple[DataUse, Mapping[str, int]]]) -> Loss:
-    sizes: dict[str, int] = {}
-    most: dict[tuple[str, str], int] = {}
-    for use, counts in entries:
-        sizes[use.language] = max(sizes.get(use.language, 0), use.num_examples)
-        for reason, number in counts.items():
-            most[use.language, reason] = max(most.get((use.language, reason), 0), number)
-    by_reason: dict[str, int] = {}
-    for (_, reason), number in sorted(most.items()):
-        by_reason[reason] = by_reason.get(reason, 0) + number
-    return Loss(task, split, sum(sizes.values()), tuple(sorted({language for language, _ in most})), by_reason)
+def _size(use: DataUse, counts: Mapping[str, int]) -> tuple[int, int]:
+    return sum(counts.values()), use.num_examples
+
+
+def _loss(task: str, split: str, counted: Sequence[tuple[DataUse, Mapping[str, int]]]) -> Loss:
+    by_reason: Counter[str] = Counter()
+    for _, counts in counted:
+        by_reason.update(counts)
+    languages = tuple(sorted(use.language for use, counts in counted if counts))
+    return Loss(task, split, sum(use.num_examples for use, _ in counted), languages, dict(sorted(by_reason.items())))
 
 
 def summary(result: StudyResult) -> list[str]:
-    """A line for what was dropped, one for what was cut and one for what is not known; none for what did not happen."""
+    """A line for what was dropped, one for what was cut and one for what is not known; none for what did not happen.
+
+    What is cut of examples that train or select is in the report.
+    """
     stages = stages_of(result).values()
     uses = [use for stage in stages for use in stage.data]
-    kinds = {
-        "dropped by the data sets' rules": [_drop_phrase(loss) for loss in drops(uses)],
-        "cut": [f"{loss.task} {loss.split}: {_cut_share(loss)}" for loss in cuts(uses)],
-    }
-    lines = [f"{kind}: {'; '.join(phrases)}" for kind, phrases in kinds.items() if phrases]
+    dropped = [_drop_phrase(loss) for loss in drops(uses)]
+    scored = [f"{loss.task} {loss.split}: {_cut_share(loss)}" for loss in cuts(filter(_is_scored, uses))]
+    others = len(cuts(use for use in uses if not _is_scored(use)))
+    cut = scored + ([f"{'and ' if scored else ''}of {count(others, 'split')} that train or select"] if others else [])
+    lines = [f"{kind}: {'; '.join(phrases)}" for kind, phrases in (("dropped by the data sets' rules", dropped), ("cut", cut)) if phrases]
     unknown = num_unrecorded(stages)
     return lines + ([f"dropped and cut examples are not recorded of {unknown} stages"] if unknown else [])
 
@@ -103,10 +105,9 @@ def cell_notes(found: PairResult, stages: Mapping[str, Manifest]) -> tuple[str, 
     Cuts of training examples are in the page's table alone: every recipe that has a `max_length` makes some.
     """
     uses = [use for manifest in _behind(found, stages) for use in manifest.data]
-    scored = [use for use in uses if use.purpose in ("test", "threshold")]
     return (
         *(f"dropped by the data set's rules: {_drop_phrase(loss)}" for loss in drops(uses)),
-        *(f"cut: {loss.task} {loss.split}: {_cut_share(loss)} ({reasons(loss.by_reason)})" for loss in cuts(scored)),
+        *(f"cut: {loss.task} {loss.split}: {_cut_share(loss)} ({reasons(loss.by_reason)})" for loss in cuts(filter(_is_scored, uses))),
     )
 
 
@@ -119,6 +120,10 @@ def use_of(manifest: Manifest, task: str, language: str, split: str) -> DataUse 
     """What became of examples that a stage measured something on; None where that was not recorded."""
     measured = (use for use in manifest.data if (use.task, use.language, use.split) == (task, language, split) and use.purpose != "train")
     return next(measured, None)
+
+
+def _is_scored(use: DataUse) -> bool:
+    return use.purpose in ("test", "threshold")
 
 
 def _behind(found: PairResult, stages: Mapping[str, Manifest]) -> Iterable[Manifest]:
@@ -141,4 +146,4 @@ def _drop_phrase(loss: Loss) -> str:
 def _cut_share(loss: Loss) -> str:
     """Examples with two reasons count twice, so that this is an upper bound there."""
     bound = "up to " if len(loss.by_reason) > 1 else ""
-    return f"{bound}{loss.num:,} of {loss.num_examples:,}"
+    return f"{bound}{min(sum(loss.by_reason.values()), loss.num_examples):,} of {loss.num_examples:,}"

@@ -9,7 +9,7 @@ import pytest
 from toy_study import Toy, toy_study
 
 from sweeps.report.cells import build_cells
-from sweeps.report.data_use import stages_of, summary, used_sets
+from sweeps.report.data_use import Loss, cell_notes, cuts, drops, stages_of, summary, used_sets
 from sweeps.report.write import write_report
 from sweeps.results import PairResult, StudyResult
 from trainables.manifest import DataUse, Manifest
@@ -29,8 +29,16 @@ def result(store: Store) -> StudyResult:
     return recorded(toy_study(store, TOY))
 
 
-def use(task: str, language: str, split: str, purpose: str, dropped: dict[str, int] | None = None, cut: dict[str, int] | None = None):
-    fields = {"task": task, "language": language, "split": split, "purpose": purpose, "num_examples": 200}
+def use(
+    task: str,
+    language: str,
+    split: str,
+    purpose: str,
+    dropped: dict[str, int] | None = None,
+    cut: dict[str, int] | None = None,
+    num_examples: int = 200,
+) -> DataUse:
+    fields = {"task": task, "language": language, "split": split, "purpose": purpose, "num_examples": num_examples}
     return DataUse.model_validate(fields | {"dropped": dropped or {}, "cut": cut or {}})
 
 
@@ -70,7 +78,7 @@ PAWSX_NOTES = (f"dropped by the data set's rules: pawsx test (de, sw): {BLANK}: 
 def test_the_terminal_has_a_line_for_drops_and_one_for_cuts(result: StudyResult) -> None:
     assert summary(result) == [
         f"dropped by the data sets' rules: pawsx test (de, sw): {BLANK}: 6; snli train (en): {NO_LABEL}: 785",
-        "cut: panx train: 3 of 200; pawsx test: 34 of 600; snli train: 9 of 200",
+        "cut: pawsx test: 34 of 600; and of 2 splits that train or select",
     ]
 
 
@@ -121,13 +129,25 @@ def test_what_is_not_recorded_is_said_and_is_not_zero(store: Store, tmp_path: Pa
     assert {row["num_dropped"] for row in pq.read_table(folder / "results.parquet").to_pylist()} == {None}
 
 
-def test_where_stages_cut_differently_the_most_counts(result: StudyResult) -> None:
-    encoders = dict(result.encoders)
-    name = next(name for name in encoders if name.startswith("snli"))
-    encoders[name] = with_data(encoders[name], None, use("snli", "en", "train", "train", {NO_LABEL: 785}, {LENGTH: 50}))
-    dropped, cut = summary(result._replace(encoders=encoders))
-    assert f"{NO_LABEL}: 785" in dropped
-    assert cut.endswith("snli train: 50 of 200")
+def test_of_uses_that_cut_differently_the_one_that_cut_most_counts() -> None:
+    uses = [
+        use("xquad", "en", "test", "test", None, {"question cut": 2}),
+        use("xquad", "en", "test", "test", None, {"question cut": 190, "answer over 30 tokens": 20}),
+        use("xquad", "de", "test", "test", None, {"question cut": 1}),
+        use("xquad", "en", "test", "tokenizer", num_examples=9000),
+        use("xquad", "th", "test", "test"),
+    ]
+    assert cuts(uses) == [Loss("xquad", "test", 600, ("de", "en"), {"answer over 30 tokens": 20, "question cut": 191})]
+    assert drops(uses) == []
+
+
+def test_a_share_is_never_more_than_all(result: StudyResult) -> None:
+    found = next(found for found in result.pairs if found.pair.target == "pawsx")
+    data = use("pawsx", "de", "test", "test", None, {"question cut": 150, "answer in no window": 80})
+    one = found.evaluations[0]._replace(manifest=with_data(found.evaluations[0].manifest, None, data))
+    assert cell_notes(found._replace(evaluations=(one,)), {}) == (
+        "cut: pawsx test: up to 200 of 200 (answer in no window: 80; question cut: 150)",
+    )
 
 
 def test_a_record_that_mixes_drops_and_cuts_is_read_without_them(result: StudyResult) -> None:
