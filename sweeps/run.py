@@ -99,7 +99,7 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     try:
         store = Store(str(where.store), where.cache)
     except OSError as error:
-        raise StudyError(f"--home {home}: no store can be made there: {error.strerror}; give a folder that can be written to") from None
+        raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
     return Opened(study, builder, where, data, store)
 
 
