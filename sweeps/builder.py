@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeps.axes import Axes, Way
 from sweeps.encoder_limits import check_limits
 from sweeps.leaks import Seen, find_leaks, measure_leaks, seen_by
-from sweeps.results import BASELINE, ORACLE, VARIANT, Point
+from sweeps.results import BASELINE, ORACLE, Point
 from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Training
 from sweeps.study_data import StudyData
 from trainables.overlap import TextHashes
@@ -59,6 +60,7 @@ class SpecBuilder:
         self._base = base
         self.data = StudyData(study, data)
         self._versions = library_versions()
+        self.axes = Axes(study)
         self._encoders: dict[str, Encoder] = {}
         self.intermediate = functools.cache(self._intermediate)
         self.leaks = functools.cache(self._leaks)
@@ -75,39 +77,31 @@ class SpecBuilder:
             self._encoders[name] = self._initial_encoder(name, self.study.models[name])
         return self._encoders[name]
 
-    def _intermediate(self, model: str, intermediate: str, seed: int) -> TrainSpec:
-        """The training of a model's encoder on an intermediate mixture."""
+    def _intermediate(self, model: str, intermediate: str, values: tuple[str, ...], seed: int) -> TrainSpec:
+        """The training of a model's encoder on an intermediate mixture, changed by some values of the axes."""
         initial = self.initial_encoder(model)
-        mixture = self.study.mixture(intermediate)
+        mixture = self.axes.mixture(intermediate, values)
         training = mixture.training.over(self.study.intermediate_training)
         return self._train(model, initial.ref, self.data.mixture(mixture.tasks), mixture, training, seed)
 
-    def target_encoder(self, model: str, intermediate: str, seed: int) -> Encoder:
+    def target_encoder(self, model: str, intermediate: str, way: Way, seed: int) -> Encoder:
         """The encoder that a target training begins from."""
         initial = self.initial_encoder(model)
         if intermediate == BASELINE:
             return initial
         encoder_seed = seed if self.study.encoder_seeds == "paired" else self.study.seed
-        spec = self.intermediate(model, intermediate, encoder_seed)
+        spec = self.intermediate(model, intermediate, self.axes.before_target(way), encoder_seed)
         return Encoder(StageEncoder(stage=spec.key), (*initial.stages, spec), initial.folder)
 
-    def target(self, model: str, encoder: Encoder, target: str, variant: str, point: Point, seed: int) -> TrainSpec:
+    def target(self, model: str, encoder: Encoder, target: str, way: Way, point: Point, seed: int) -> TrainSpec:
         """The training of a target task at one point of the search."""
-        settings = self.study.targets[target]
-        training = Training.model_validate(dict(point)).over(settings.training.over(self.study.target_training))
-        return self._train(model, encoder.ref, (self.data.target_mixture(target, variant),), Mixture(), training, seed)
+        training = Training.model_validate(dict(point)).over(self._target_training(target, way))
+        return self._train(model, encoder.ref, (self._target_mixture(target, way),), Mixture(), training, seed)
 
-    def variants(self, target: str) -> tuple[str, ...]:
-        """The names of a target's variants: one for each layer and pooling of retrieval, or for each way of selection."""
-        task, settings = TASKS.load(target), self.study.targets[target]
-        if task.kind == "retrieval":
-            return tuple(settings.retrieval.protocols(task))
-        return tuple({"source": VARIANT, "oracle": ORACLE}[selection] for selection in dict.fromkeys(settings.selection))
-
-    def evaluation(self, model: str, encoder: EncoderRef, target: str, variant: str) -> EvaluateSpec:
+    def evaluation(self, model: str, encoder: EncoderRef, target: str, way: Way) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
         settings = self.study.targets[target]
-        training = settings.training.over(self.study.target_training).over(DEFAULT_TRAINING)
+        training = self._target_training(target, way).over(DEFAULT_TRAINING)
         task = TASKS.load(target)
         assert training.max_length is not None, "DEFAULT_TRAINING has a length"
         assert training.precision is not None, "DEFAULT_TRAINING has a precision"
@@ -123,17 +117,17 @@ class SpecBuilder:
             threshold_data=self.data.threshold(target),
             max_length=training.max_length,
             precision=training.precision,
-            retrieval=settings.retrieval.protocols(task)[variant] if task.kind == "retrieval" else None,
+            retrieval=settings.retrieval.protocols(task)[way.own] if task.kind == "retrieval" else None,
         )
 
-    def _leaks(self, model: str, intermediate: str, target: str, variant: str) -> tuple[str, ...]:
+    def _leaks(self, model: str, intermediate: str, target: str, way: Way) -> tuple[str, ...]:
         """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
         pretraining = self.study.models[model].pretraining
         mixtures = [] if pretraining is None else [pretraining]
-        mixtures += [] if intermediate == BASELINE else [self.study.mixture(intermediate)]
+        mixtures += [] if intermediate == BASELINE else [self.axes.mixture(intermediate, self.axes.before_target(way))]
         before = [seen_by(self.data.mixture(mixture.tasks)) for mixture in mixtures]
         is_trained = TASKS.load(target).kind != "retrieval"
-        own = seen_by((self.data.target_mixture(target, variant),)) if is_trained else Seen((), self.data.threshold(target))
+        own = seen_by((self._target_mixture(target, way),)) if is_trained else Seen((), self.data.threshold(target))
         scored = self.data.scored(target)
         known = find_leaks(before, own, scored)
         return known if self._hashes_of is None else known + measure_leaks((*before, own), scored, self._hashes_of)
@@ -141,13 +135,24 @@ class SpecBuilder:
     def all_data(self) -> tuple[DataSpec, ...]:
         """Every set of examples that the study can touch, each once."""
         found = [data for name in self.study.models for spec in self.initial_encoder(name).stages for data in _data_of(spec)]
-        for intermediate in self.study.intermediates:
-            found += _data_of_mixture(self.data.mixture(self.study.mixture(intermediate).tasks))
         for target in self.study.targets:
-            if TASKS.load(target).kind != "retrieval":
-                found += _data_of_mixture(self.data.target_mixture(target, variant) for variant in self.variants(target))
+            for way in self.axes.ways(target).values():
+                for intermediate in self.study.intermediates:
+                    mixture = self.axes.mixture(intermediate, self.axes.before_target(way))
+                    found += _data_of_mixture(self.data.mixture(mixture.tasks))
+                if TASKS.load(target).kind != "retrieval":
+                    found += _data_of_mixture([self._target_mixture(target, way)])
             found += (*self.data.scored(target), *self.data.threshold(target))
         return tuple(dict.fromkeys(found))
+
+    def _target_training(self, target: str, way: Way) -> Training:
+        """A target's settings in a variant, without the point."""
+        own = self.study.targets[target].training.over(self.study.target_training)
+        return self.axes.variation(way.values).target_training.over(own)
+
+    def _target_mixture(self, target: str, way: Way) -> MixtureTask:
+        num_examples = self.axes.variation(way.values).target_examples
+        return self.data.target_mixture(target, num_examples, is_oracle=way.own == ORACLE)
 
     def _initial_encoder(self, name: str, model: Model) -> Encoder:
         stages: tuple[Spec, ...] = ()

@@ -27,7 +27,7 @@ from sweeps.mlflow_values import (
     stage_values,
     tasks,
 )
-from sweeps.results import ORACLE
+from sweeps.results import is_oracle
 from trainables.keys import content_key
 from trainables.manifest import CurvePoint, Manifest
 
@@ -198,8 +198,8 @@ class MlflowView:
 
     def _mark(self, run: _Run, context: RunContext) -> None:
         """Leaks and an oracle, beside those of other pairs that the run's training also serves."""
-        is_oracle = context.variant == ORACLE or "oracle" in run.tags
-        new = marks([*marked_leaks(run.tags), *context.leaks], is_oracle)
+        by_oracle = is_oracle(context.variant) or "oracle" in run.tags
+        new = marks([*marked_leaks(run.tags), *context.leaks], by_oracle)
         if any(run.tags.get(tag) != value for tag, value in new.items()):
             self._log(run, tags=new)
 

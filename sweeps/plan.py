@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
+from sweeps.axes import Way
 from sweeps.builder import Encoder, SpecBuilder
 from sweeps.pruning import Floors, pruned_at, scores_of
 from sweeps.results import BASELINE, VARIANT, Context, Evaluation, PairId, PairResult, Point, Trial
@@ -55,6 +56,8 @@ class PairProgram:
     """The stages of one pair, and what is known so far."""
 
     pair: PairId
+    way: Way
+    """The pair's variant."""
     builder: SpecBuilder
     trials: list[Trial] = dataclasses.field(default_factory=list)
     selected: Point | None = None
@@ -65,11 +68,11 @@ class PairProgram:
 
     def result(self) -> PairResult:
         """What is known now."""
-        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self.leaks())
+        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self._baseline(), self.leaks())
 
     def leaks(self) -> tuple[str, ...]:
         """What the trainings of this pair have seen of the examples that it is scored on."""
-        return self.builder.leaks(self.pair.model, self.pair.intermediate, self.pair.target, self.pair.variant)
+        return self.builder.leaks(self.pair.model, self.pair.intermediate, self.pair.target, self.way)
 
     def steps(self) -> Steps:
         """The recipe of this cell."""
@@ -80,7 +83,8 @@ class PairProgram:
         if TASKS.load(self.pair.target).kind == "retrieval":
             starts = list(zip(seeds, encoders, encoders, strict=True))
         else:
-            search = PairSearch(self.builder.study.search, self.builder.study.seed, str(self.pair))
+            # Every variant draws the same points: where their trainings are the same, they are one.
+            search = PairSearch(self.builder.study.search, self.builder.study.seed, str(self.pair._replace(variant=VARIANT)))
             while points := search.ask():
                 told = yield from self._round(points, seeds, encoders, search.floors())
                 search.tell(told)
@@ -93,6 +97,11 @@ class PairProgram:
             Evaluation(seed, manifest, encoder.ref.stage if isinstance(encoder.ref, StageEncoder) else None)
             for (seed, encoder, _), manifest in zip(starts, manifests, strict=True)
         )
+
+    def _baseline(self) -> PairId:
+        """The pair without intermediate training whose target training is the same."""
+        way = self.builder.axes.in_row(self.way, BASELINE, self.pair.target)
+        return self.pair._replace(intermediate=BASELINE, variant=way.name)
 
     def num_stages(self) -> int:
         """Target trainings and evaluations of this pair, if nothing is pruned."""
@@ -145,18 +154,21 @@ class PairProgram:
         return seeds[:1] if trains_nothing and is_one_encoder else seeds
 
     def _encoder(self, seed: int) -> Encoder:
-        return self.builder.target_encoder(self.pair.model, self.pair.intermediate, seed)
+        return self.builder.target_encoder(self.pair.model, self.pair.intermediate, self.way, seed)
 
     def _shared(self, encoder: Encoder, depth: int) -> Request:
         spec = encoder.stages[depth]
-        is_initial = depth < len(self.builder.initial_encoder(self.pair.model).stages)
-        intermediate = None if is_initial else self.pair.intermediate
-        made = {"init": "random encoder"}.get(spec.kind, "pretraining" if is_initial else f"{intermediate} encoder, seed {_seed(spec)}")
-        context = Context("encoder", self.pair.model, intermediate, VARIANT, None, _seed(spec), f"{self.pair.model}: {made}")
+        if depth < len(self.builder.initial_encoder(self.pair.model).stages):
+            made, intermediate, variant = "random encoder" if spec.kind == "init" else "pretraining", None, VARIANT
+        else:
+            intermediate = self.pair.intermediate
+            variant = Way(self.builder.axes.before_target(self.way), VARIANT).name
+            made = f"{intermediate} encoder{'' if variant == VARIANT else f' [{variant}]'}, seed {_seed(spec)}"
+        context = Context("encoder", self.pair.model, intermediate, variant, None, _seed(spec), f"{self.pair.model}: {made}")
         return Request(spec, context, encoder.folder, ())
 
     def _training(self, encoder: Encoder, point: Point, seed: int, floors: Floors) -> Request:
-        spec = self.builder.target(self.pair.model, encoder, self.pair.target, self.pair.variant, point, seed)
+        spec = self.builder.target(self.pair.model, encoder, self.pair.target, self.way, point, seed)
         settings = ", ".join(f"{name} {_shown(value)}" for name, value in point.items())
         return Request(spec, self._context("trial", seed, f"seed {seed}, {settings}"), encoder.folder, floors)
 
@@ -165,7 +177,7 @@ class PairProgram:
         return Encoder(StageEncoder(stage=spec.key), (*encoder.stages, spec), encoder.folder)
 
     def _evaluation(self, trained: Encoder, seed: int) -> Request:
-        spec = self.builder.evaluation(self.pair.model, trained.ref, self.pair.target, self.pair.variant)
+        spec = self.builder.evaluation(self.pair.model, trained.ref, self.pair.target, self.way)
         folder = trained.folder if isinstance(trained.ref, FolderEncoder) else None
         return Request(spec, self._context("evaluation", seed, f"evaluation, seed {seed}"), folder, ())
 
@@ -175,13 +187,17 @@ class PairProgram:
 
 
 def plan_study(builder: SpecBuilder) -> list[PairProgram]:
-    """A program for every cell of the study's matrices: variants within targets within intermediates within models."""
+    """A program for every cell of the study's matrices: variants within targets within intermediates within models.
+
+    A variant that changes nothing for a pair, such as another intermediate training for the baseline, is no cell of its own.
+    """
     study = builder.study
     rows = itertools.product(study.models, (BASELINE, *study.intermediates), study.targets)
     return [
-        PairProgram(PairId(model, intermediate, variant, target), builder)
+        PairProgram(PairId(model, intermediate, way.name, target), way, builder)
         for model, intermediate, target in rows
-        for variant in builder.variants(target)
+        for way in builder.axes.ways(target).values()
+        if builder.axes.in_row(way, intermediate, target) == way
     ]
 
 

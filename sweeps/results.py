@@ -17,8 +17,16 @@ ORACLE = "oracle"
 ORACLE_NOTE = "point and checkpoint are chosen on target-language examples, which no zero-shot transfer has"
 """What stands beside every number of that variant."""
 
+SEPARATOR = ", "
+"""Between the parts of a variant's name."""
+
 Point = Mapping[str, float | int | str]
 """Hyperparameters by the name that they have in the training's spec."""
+
+
+def is_oracle(variant: str) -> bool:
+    """Whether a variant's checkpoints and points are chosen on target-language examples."""
+    return ORACLE in variant.split(SEPARATOR)
 
 
 class PairId(NamedTuple):
@@ -28,7 +36,7 @@ class PairId(NamedTuple):
     intermediate: str
     """`none` for the baseline."""
     variant: str
-    """What else was varied, such as the layer that retrieval embeds with, or what selects; `base` where nothing was."""
+    """What else was varied: values of the study's axes, the layer that retrieval embeds with, what selects; `base` where nothing was."""
     target: str
 
     def __str__(self) -> str:
@@ -82,13 +90,15 @@ class PairResult(NamedTuple):
     """One a seed; empty while the pair is unfinished."""
     problem: str | None
     """Why the pair has no result: a stage that failed, by name."""
+    baseline: PairId
+    """What its gain is measured against; itself in the baseline's row."""
     leaks: tuple[str, ...] = ()
     """What its trainings have seen of the examples that it is scored on."""
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What stands beside its numbers wherever they are shown: its leaks, and that an oracle chose."""
-        oracle = (f"oracle: {ORACLE_NOTE}",) if self.pair.variant == ORACLE else ()
+        oracle = (f"oracle: {ORACLE_NOTE}",) if is_oracle(self.pair.variant) else ()
         return (*(f"leak: {leak}" for leak in self.leaks), *oracle)
 
 

@@ -16,7 +16,7 @@ from sweeps.marks import mark_lines
 from sweeps.plan import PairProgram, Request, plan_study
 from sweeps.progress import Progress
 from sweeps.report.write import Report, write_report
-from sweeps.results import ORACLE, ORACLE_NOTE, StudyResult
+from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
@@ -224,7 +224,7 @@ def _counts(opened: Opened, walk: Walk) -> Counts:
         cached=cached,
         to_run=0 if walk.is_finished else stages - cached,
         leaks=mark_lines({program.pair: program.leaks() for program in programs}),
-        oracles=mark_lines({program.pair: (ORACLE_NOTE,) if program.pair.variant == ORACLE else () for program in programs}),
+        oracles=mark_lines({program.pair: (ORACLE_NOTE,) if is_oracle(program.pair.variant) else () for program in programs}),
         notes=_notes(opened),
     )
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
-from sweeps.results import BASELINE, VARIANT
-from sweeps.study_checks import check_mixture, check_source_language, check_target, check_text
+from sweeps.results import BASELINE, ORACLE, VARIANT
+from sweeps.study_checks import check_axes, check_mixture, check_source_language, check_target, check_text
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
@@ -224,6 +224,47 @@ class Target(Record):
     """For retrieval tasks alone."""
 
 
+class Variation(Record):
+    """One value of an axis: what it changes of every pair; all else is as in `base`."""
+
+    intermediate_training: Training = Training()
+    target_training: Training = Training()
+    intermediate_examples: Annotated[int, Field(gt=0)] | None = None
+    """Training examples of every task of an intermediate, in each of its languages; a task with a `share` keeps its own."""
+    target_examples: Annotated[int, Field(gt=0)] | None = None
+    mixed_in: Annotated[dict[str, TaskUse], BeforeValidator(names_as_keys)] = Field(default_factory=dict)
+    """Trained along with every intermediate, such as masked-language modelling with a `share`."""
+
+    @property
+    def changes_intermediate(self) -> bool:
+        """Whether intermediate trainings differ from those of `base`."""
+        return bool(self.fields & {"intermediate_examples", "mixed_in"}) or any("intermediate_training." in name for name in self.fields)
+
+    @property
+    def changes_target(self) -> bool:
+        """Whether target trainings do."""
+        return "target_examples" in self.fields or any("target_training." in name for name in self.fields)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What is changed, such as `target_training.layers_trained`; `epochs` and `steps` are one thing."""
+        given = {name for name in ("intermediate_examples", "target_examples") if getattr(self, name) is not None}
+        given |= {"mixed_in"} if self.mixed_in else set()
+        for place in ("intermediate_training", "target_training"):
+            given |= {f"{place}.{name.replace('steps', 'epochs')}" for name in getattr(self, place).model_dump(exclude_none=True)}
+        return frozenset(given)
+
+    def joined(self, other: "Variation") -> "Variation":
+        """Both changes together; they have no field in common."""
+        return Variation(
+            intermediate_training=other.intermediate_training.over(self.intermediate_training),
+            target_training=other.target_training.over(self.target_training),
+            intermediate_examples=other.intermediate_examples or self.intermediate_examples,
+            target_examples=other.target_examples or self.target_examples,
+            mixed_in=self.mixed_in | other.mixed_in,
+        )
+
+
 class Search(Record):
     """The hyperparameter search of each pair."""
 
@@ -279,6 +320,9 @@ class Study(Record):
     targets: Annotated[dict[str, Target], BeforeValidator(names_as_keys), Field(min_length=1)]
     intermediate_training: Training = Training()
     target_training: Training = Training()
+    axes: dict[str, dict[str, Variation]] = Field(default_factory=dict)
+    """What else is varied, by axis and value: every combination of one value, or none, of each axis is a variant of every pair that it
+    changes. `base`, without any, is always there."""
     search: Search = Search()
     encoder_seeds: Literal["shared", "paired"] = "shared"
     """`shared`: one intermediate training for all replicates; `paired`: one for each, with the replicate's seed."""
@@ -307,6 +351,18 @@ class Study(Record):
         for task, target in self.targets.items():
             check_target(f"targets.{task}", task, target)
         check_source_language(self)
+        return self
+
+    @model_validator(mode="after")
+    def _axes(self) -> "Study":
+        for axis, variations in self.axes.items():
+            for value in variations:
+                if not _NAME.fullmatch(value) or value in (VARIANT, ORACLE):
+                    raise ValueError(
+                        f"axes.{axis}: {value!r} may hold only letters, digits, '_', '-' and '.', at most 63 of them, and is neither "
+                        f"{VARIANT!r} nor {ORACLE!r}"
+                    )
+        check_axes(self.axes, SPACES.load(self.search.space))
         return self
 
     def mixtures(self) -> dict[str, Mixture]:

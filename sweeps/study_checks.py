@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sweeps.references import (
@@ -21,7 +22,7 @@ from trainables.specs import Record
 from trainables.task import TASKS, Task
 
 if TYPE_CHECKING:  # they are checked with what is here
-    from sweeps.study import Mixture, Retrieval, Study, Target, TaskUse
+    from sweeps.study import Mixture, Retrieval, Study, Target, TaskUse, Variation
 
 _OF_TRAINED = ("train", "num_examples", "selection")
 """Fields of a target that trains."""
@@ -47,6 +48,28 @@ def check_mixture(place: str, mixture: Mixture) -> None:
         other = first.setdefault(trained, task)
         if (use.weight, use.share) != (mixture.tasks[other].weight, mixture.tasks[other].share):
             raise ValueError(f"{here}: trains on {trained} as {other} does, and they have one share of the steps; give both the same")
+
+
+def check_axes(axes: Mapping[str, Mapping[str, Variation]], searched: Collection[str]) -> None:
+    """A ValueError that begins with its place if the values of the axes do not make variants; the search varies `searched`."""
+    first: dict[str, str] = {}
+    for axis, variations in axes.items():
+        for value, variation in variations.items():
+            place = f"axes.{axis}.{value}"
+            if first.setdefault(value, axis) != axis:
+                raise ValueError(f"{place}: axes.{first[value]} has a value of this name too; rename one, for variants are named by them")
+            if not variation.fields:
+                raise ValueError(f"{place}: it changes nothing; `base`, which changes nothing, is always there")
+            for field in searched:
+                if f"target_training.{field}" in variation.fields:
+                    raise ValueError(f"{place}.target_training.{field}: the search varies it; vary one of them elsewhere")
+    for (one, some), (two, others) in itertools.combinations(axes.items(), 2):
+        if both := sorted(_changed(some) & _changed(others)):
+            raise ValueError(f"axes.{two}: it changes {both[0]}, and so does axes.{one}; make them one axis")
+
+
+def _changed(axis: Mapping[str, Variation]) -> set[str]:
+    return {field for variation in axis.values() for field in variation.fields}
 
 
 def check_text(place: str, task: str, use: TaskUse) -> None:

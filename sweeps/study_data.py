@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.references import NO_DEV, Reference, parse_reference, trained_on
-from sweeps.results import ORACLE, VARIANT
 from sweeps.study import Study, StudyError, TaskUse
 from trainables.language_sets import default_languages, languages_in
 from trainables.origins import available_languages, data_source
@@ -53,7 +52,7 @@ class StudyData:
         used = [data for mixture in self._study.mixtures().values() for data in self._in_source_language(mixture.tasks)]
         for target, settings in self._study.targets.items():
             if TASKS.load(target).kind != "retrieval":
-                entry = self.target_mixture(target, ORACLE if settings.selection == ("oracle",) else VARIANT)
+                entry = self.target_mixture(target, None, is_oracle=settings.selection == ("oracle",))
                 used += [entry.train, *(entry.dev if "source" in settings.selection else ())]
         wanted = self._study.source_language
         return tuple(
@@ -70,14 +69,18 @@ class StudyData:
             for entry in self._task_entries(task, use):
                 yield from ((entry.train,) if use.languages == "source" else ()) + entry.dev
 
-    def target_mixture(self, target: str, variant: str) -> MixtureTask:
-        """What a target trains on in the source language, and what selects its point and checkpoint."""
+    def target_mixture(self, target: str, num_examples: int | None, is_oracle: bool) -> MixtureTask:
+        """What a target trains on in the source language, and what selects its point and checkpoint.
+
+        `num_examples` is the study's own number where it is None.
+        """
         train_task, train_split = self.trained_on(target)
+        number = num_examples or self._study.targets[target].num_examples
         with _at(f"targets.{target}.train: "):
-            train = self._spec(train_task, train_split, self._source_language(train_task), self._study.targets[target].num_examples)
+            train = self._spec(train_task, train_split, self._source_language(train_task), number)
         return MixtureTask(
             train=train,
-            dev=self._oracle_dev(target, train.language) if variant == ORACLE else self._source_dev(target, train_task),
+            dev=self._oracle_dev(target, train.language) if is_oracle else self._source_dev(target, train_task),
             weight=1.0,
             share=None,
         )

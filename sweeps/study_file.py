@@ -7,7 +7,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweeps.study import Mixture, Model, RandomEncoder, Resources, Retrieval, Search, Study, StudyError, Target, TaskUse, Training
+from sweeps.study import (
+    Mixture,
+    Model,
+    RandomEncoder,
+    Resources,
+    Retrieval,
+    Search,
+    Study,
+    StudyError,
+    Target,
+    TaskUse,
+    Training,
+    Variation,
+)
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
@@ -89,6 +102,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
         "target_training": Training,
         "targets": Target,
         "retrieval": Retrieval,
+        "axes": Variation,
+        "mixed_in": TaskUse,
         "search": Search,
         "resources": Resources,
     }

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
 from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
-from sweeps.results import BASELINE, VARIANT, PairId, StudyResult
+from sweeps.results import BASELINE, PairId, PairResult, StudyResult
 from trainables.store import Store
 from trainables.task import TASKS
 
@@ -93,7 +93,7 @@ class Cell(NamedTuple):
 def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
     arms = read_arms({found.pair: found for found in result.pairs}, store)
-    cells = [_cell(found.pair, arms, result.source_language) for found in result.pairs]
+    cells = [_cell(found, arms, result.source_language) for found in result.pairs]
     stages = stages_of(result)
     noted = [
         cell._replace(notes=found.marks + cell.notes + cell_notes(found, stages)) for found, cell in zip(result.pairs, cells, strict=True)
@@ -101,27 +101,20 @@ def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
     return _with_holm(noted)
 
 
-def _cell(pair: PairId, arms: Mapping[PairId, Arm | Missing], source_language: str) -> Cell:
-    arm = arms[pair]
+def _cell(found: PairResult, arms: Mapping[PairId, Arm | Missing], source_language: str) -> Cell:
+    arm = arms[found.pair]
     if isinstance(arm, Missing):
-        return Cell(pair, problem=arm.reason)
+        return Cell(found.pair, problem=arm.reason)
     cell = _score_cell(arm, source_language)
     if cell.is_baseline:
         return cell
-    baseline_pair = _baseline_of(pair, arms)
-    baseline = arms.get(baseline_pair, Missing("it is not in the study"))
+    baseline = arms.get(found.baseline, Missing("it is not in the study"))
     if isinstance(baseline, Missing):
         return cell._replace(problem=f"no baseline: {baseline.reason}")
     paired = subtract(arm, baseline)
     if isinstance(paired, Missing):
         return cell._replace(problem=paired.reason)
     return _gain_cell(cell, paired, baseline, source_language)
-
-
-def _baseline_of(pair: PairId, arms: Mapping[PairId, Arm | Missing]) -> PairId:
-    """The same variant's, or `base`'s where a variant changes nothing without intermediate training."""
-    same = pair._replace(intermediate=BASELINE)
-    return same if same in arms else same._replace(variant=VARIANT)
 
 
 def _score_cell(arm: Arm, source_language: str) -> Cell:
@@ -168,8 +161,6 @@ def _gain_cell(cell: Cell, paired: Paired, baseline: Arm, source_language: str) 
         notes.append(f"the gain rests on the languages that the baseline has too: {', '.join(paired.languages)}")
     if not paired.same_examples:
         notes.append("scored on other examples than the baseline: not paired by example, hence a wider interval")
-    if baseline.pair.variant != cell.pair.variant:
-        notes.append(f"measured against the baseline of variant {baseline.pair.variant!r}")
     return cell._replace(
         gain=estimate(mean(list(paired.languages.values()))),
         baseline=estimate(mean([score.resampled for score in baseline.languages.values()])),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.axes import BASE
 from sweeps.leaks import SAME_FILES, Seen, find_leaks, measure_leaks
-from sweeps.results import BASELINE, VARIANT
+from sweeps.results import BASELINE
 from tests.sweeps.simulation import builder_of, make_study
 from tests.sweeps.test_plan import polystilts, write
 from tests.trainables.test_tasks import REAL_DATA, real_data
@@ -201,7 +202,7 @@ def test_every_target_can_be_asked_for_its_leaks():
     names = [name for name in TASKS.names if (hub := TASKS.load(name).hub) is not None and "test" in hub.splits]
     trainable = [name for name in names if TASKS.load(name).kind not in ("retrieval", "mlm")]
     builder = builder_of(make_study(targets=trainable))
-    assert [target for target in trainable if builder.leaks("xlmr", "mnli", target, VARIANT)] == ["tydiqa", "xnli", "xquad"]
+    assert [target for target in trainable if builder.leaks("xlmr", "mnli", target, BASE)] == ["tydiqa", "xnli", "xquad"]
 
 
 def test_pretraining_and_every_dev_set_on_the_way_count():
@@ -212,15 +213,15 @@ def test_pretraining_and_every_dev_set_on_the_way_count():
     )
     holds = "SQuAD 1.1's dev set holds the original of every XQuAD question (Artetxe et al. 2020)"
     own = f"squad1/dev chooses what xquad/test then scores: {holds}"
-    assert builder.leaks("one", BASELINE, "xquad", VARIANT) == (own,)
-    assert builder.leaks("one", "squad1", "xquad", VARIANT) == (
+    assert builder.leaks("one", BASELINE, "xquad", BASE) == (own,)
+    assert builder.leaks("one", "squad1", "xquad", BASE) == (
         "squad1 is also what xquad trains on: a gain may be more training on the same task",
         f"squad1/dev chooses a checkpoint before what xquad/test then scores: {holds}",
         own,
     )
-    assert f"squad1/dev[:100] was trained on, and xquad/test is scored: {holds}" in builder.leaks("two", BASELINE, "xquad", VARIANT)
-    assert [leak for leak in builder.leaks("one", "squad1", "mlqa", VARIANT) if "scored" in leak or "then scores" in leak] == []
-    assert builder.leaks("one", "qqp", "pawsx", VARIANT) == ()
+    assert f"squad1/dev[:100] was trained on, and xquad/test is scored: {holds}" in builder.leaks("two", BASELINE, "xquad", BASE)
+    assert [leak for leak in builder.leaks("one", "squad1", "mlqa", BASE) if "scored" in leak or "then scores" in leak] == []
+    assert builder.leaks("one", "qqp", "pawsx", BASE) == ()
 
 
 def text_files(folder: Path, **files: list[tuple[str, str]]) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import trainables.pocket
+from sweeps.axes import BASE
 from sweeps.plan import plan_study
 from sweeps.run import count, open_study
 
@@ -144,11 +145,11 @@ def test_layers_and_poolings_are_variants_of_a_retrieval_target(tmp_path):
         ("bucc2018", "base"),
     ]
     encoder = opened.builder.initial_encoder("one").ref
-    specs = [opened.builder.evaluation("one", encoder, "tatoeba", variant) for variant in variants]
+    specs = [opened.builder.evaluation("one", encoder, "tatoeba", way) for way in opened.builder.axes.ways("tatoeba").values()]
     assert [(spec.retrieval.layer, spec.retrieval.pooling, spec.retrieval.margin) for spec in specs] == [
         (layer, pooling, "none") for layer in (8, 14) for pooling in ("mean", "first")
     ]
-    mining = opened.builder.evaluation("one", encoder, "bucc2018", "base")
+    mining = opened.builder.evaluation("one", encoder, "bucc2018", BASE)
     assert (mining.retrieval.margin, mining.retrieval.neighbours) == ("ratio", 4)
     assert [(data.split, data.language) for data in mining.threshold_data] == [("dev", language) for language in ("de", "fr", "ru", "zh")]
 
@@ -175,7 +176,8 @@ def test_an_oracle_selects_on_the_scored_languages_and_is_a_variant(tmp_path):
     encoder = opened.builder.initial_encoder("one")
     selecting = {}
     for variant in ("base", "oracle"):
-        (entry,) = opened.builder.target("one", encoder, "xnli", variant, {}, 0).mixture
+        way = opened.builder.axes.ways("xnli")[variant]
+        (entry,) = opened.builder.target("one", encoder, "xnli", way, {}, 0).mixture
         selecting[variant] = [(data.task, data.split, data.language) for data in entry.dev]
     assert selecting == {
         "base": [("xnli", "dev[:2]", "en")],

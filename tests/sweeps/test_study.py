@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import SPACES
 from sweeps.references import parse_reference
-from sweeps.results import ORACLE, VARIANT
+from sweeps.results import ORACLE
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training
 from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
@@ -239,7 +239,7 @@ def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherw
 @pytest.mark.parametrize(("target", "dev"), [("mlqa", "mlqa"), ("mlqa_pairs", "squad1"), ("xquad", "squad1"), ("tydiqa", "tydiqa")])
 def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_s(tmp_path, target, dev):
     study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{target}:")))
-    (data,) = StudyData(study, None).target_mixture(target, VARIANT).dev
+    (data,) = StudyData(study, None).target_mixture(target, None, is_oracle=False).dev
     assert (data.task, data.split, data.language) == (dev, "dev", "en")
 
 

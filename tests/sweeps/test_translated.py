@@ -19,7 +19,7 @@ def study_with(**tasks: object) -> Study:
 def entries(builder: SpecBuilder) -> list[tuple[str, str, str | None]]:
     """Task, language and dev data of each entry of the mixture."""
     found: list[tuple[str, str, str | None]] = []
-    for entry in builder.intermediate("xlmr", "translated", 0).mixture:
+    for entry in builder.intermediate("xlmr", "translated", (), 0).mixture:
         selecting = [f"{dev.task}/{dev.split}/{dev.language}" for dev in entry.dev]
         found.append((entry.train.task, entry.train.language, *selecting) if selecting else (entry.train.task, entry.train.language, None))
     return found
@@ -56,7 +56,7 @@ def test_dev_data_are_in_the_source_language_whatever_is_trained_in(use, expecte
 
 def test_every_language_has_its_own_key():
     one, other = (builder_of(study_with(mnli_translated={"languages": [language]})) for language in ("de", "ru"))
-    assert one.intermediate("xlmr", "translated", 0).key != other.intermediate("xlmr", "translated", 0).key
+    assert one.intermediate("xlmr", "translated", (), 0).key != other.intermediate("xlmr", "translated", (), 0).key
 
 
 def test_a_translated_task_asks_for_its_languages():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.results import VARIANT
+from sweeps.axes import BASE
 from tests.sweeps.simulation import builder_of, make_study
 from trainables.keys import canonical_json, content_key
 from trainables.specs import Spec
@@ -52,14 +52,14 @@ def test_what_is_no_number_is_refused_with_its_place():
 def _keys() -> dict[str, str]:
     """Keys without the installed versions, which a machine may have others of, and without those of parents, which hold them."""
     builder = builder_of(make_study())
-    encoder = builder.target_encoder("xlmr", "mnli", 0)
+    encoder = builder.target_encoder("xlmr", "mnli", BASE, 0)
     specs: dict[str, Spec] = {
-        "mnli encoder": builder.intermediate("xlmr", "mnli", 0),
-        "squad2 encoder": builder.intermediate("xlmr", "squad2", 0),
-        "xnli training": builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 1e-5}, 0),
-        "panx training": builder.target("xlmr", encoder, "panx", VARIANT, {"learning_rate": 1e-5, "batch_size": 16}, 1),
-        "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli", VARIANT),
-        "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba", VARIANT),
+        "mnli encoder": builder.intermediate("xlmr", "mnli", (), 0),
+        "squad2 encoder": builder.intermediate("xlmr", "squad2", (), 0),
+        "xnli training": builder.target("xlmr", encoder, "xnli", BASE, {"learning_rate": 1e-5}, 0),
+        "panx training": builder.target("xlmr", encoder, "panx", BASE, {"learning_rate": 1e-5, "batch_size": 16}, 1),
+        "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli", BASE),
+        "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba", BASE),
     }
     contents = {name: spec.model_dump(mode="json", exclude={"versions", "encoder"}) for name, spec in specs.items()}
     return {name: content_key(specs[name].kind, content) for name, content in contents.items()}
@@ -76,10 +76,10 @@ def test_keys_are_golden():
 
 def test_a_point_of_the_search_is_the_spec_s():
     builder = builder_of(make_study())
-    encoder = builder.target_encoder("xlmr", "mnli", 0)
-    spec = builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 3e-5}, 1)
+    encoder = builder.target_encoder("xlmr", "mnli", BASE, 0)
+    spec = builder.target("xlmr", encoder, "xnli", BASE, {"learning_rate": 3e-5}, 1)
     assert (spec.learning_rate, spec.seed) == (3e-5, 1)
-    assert spec.key != builder.target("xlmr", encoder, "xnli", VARIANT, {"learning_rate": 3e-5}, 2).key
+    assert spec.key != builder.target("xlmr", encoder, "xnli", BASE, {"learning_rate": 3e-5}, 2).key
 
 
 if __name__ == "__main__":

@@ -49,7 +49,14 @@ def _pair(store: Store, toy: Toy, pair: PairId) -> PairResult:
     is_retrieval = pair.target == "tatoeba"
     trials = [] if is_retrieval else [_trial(toy, pair, rate, seed) for rate in LEARNING_RATES for seed in toy.seeds]
     evaluations = tuple(_evaluation(store, toy, pair, seed) for seed in (toy.seeds[:1] if is_retrieval else toy.seeds))
-    return PairResult(pair, tuple(trials), None if is_retrieval else {"learning_rate": LEARNING_RATES[0]}, evaluations, None)
+    return PairResult(
+        pair,
+        tuple(trials),
+        None if is_retrieval else {"learning_rate": LEARNING_RATES[0]},
+        evaluations,
+        None,
+        pair._replace(intermediate=BASELINE),
+    )
 
 
 def _trial(toy: Toy, pair: PairId, rate: float, seed: int) -> Trial:
