@@ -19,14 +19,13 @@ if TYPE_CHECKING:  # planning asks for names and must not pay for torch
 class Family:
     """One kind of encoder, as its file describes it.
 
-    `first_position(config)` is the position id of a sequence's first token. `embeddings` names the submodule that
-    `no_embeddings` freezes. `has_segments` says whether tokens of the second segment get token type 1.
+    `first_position(config)` is the position id of a sequence's first token. `has_segments` says whether tokens of the second segment
+    get token type 1.
     `make_config(spec, vocabulary_size)` shapes a random encoder and `train_tokenizer(texts, vocabulary_size, max_length)`
     makes the tokenizer that goes with it.
     """
 
     first_position: Callable[[PreTrainedConfig], int]
-    embeddings: str
     has_segments: bool
     make_config: Callable[[InitSpec, int], PreTrainedConfig]
     train_tokenizer: Callable[[Iterable[str], int, int], PreTrainedTokenizerBase]

@@ -61,9 +61,9 @@ def learning_rate_scale(depth: int, layer_decay: float, num_layers: int) -> floa
     return layer_decay ** max(num_layers - depth, 0)
 
 
-def lowest_thawed_depth(step: int, num_steps: int, lowest_depth: int, num_layers: int) -> int:
-    """Gradual unfreezing (Howard and Ruder 2018, section 3.3): the heads alone at first, then one depth more from the top at equal
-    intervals, until half of the steps are done."""
-    num_depths = num_layers + 1 - lowest_depth
+def thawed(rule: Rule, step: int, num_steps: int, num_layers: int) -> Rule:
+    """What gradual unfreezing trains at a step (Howard and Ruder 2018, section 3.3): the heads alone at first, then one depth more from
+    the top at equal intervals, until half of the steps are done."""
+    num_depths = num_layers + 1 - rule.lowest_depth
     num_thawed = min(num_depths, num_depths * 2 * step // num_steps)
-    return num_layers + 1 - num_thawed
+    return rule._replace(lowest_depth=num_layers + 1 - num_thawed)

@@ -75,6 +75,21 @@ class Cost(Record):
     device: str
 
 
+class Effort(Record):
+    """What a training worked on and with."""
+
+    num_examples: int
+    """In its training data."""
+    num_parameters: int
+    """Of encoder and heads."""
+    num_trained: int
+    """Of these, those that the training may change."""
+    flops: float
+    """As `trainables.flops` counts them."""
+    seconds: float
+    """Spent on steps alone: no loading, preparing, evaluating or saving."""
+
+
 class Manifest(Record):
     """Written last, after every file: without a manifest nothing was done."""
 
@@ -96,6 +111,8 @@ class Manifest(Record):
     """The curve's score at the kept checkpoint."""
     data: Annotated[tuple[DataUse, ...], Field(default_factory=tuple)]
     """Every set of examples that the stage read; empty where that was not recorded."""
+    effort: Effort | None = None
+    """None unless it is a training."""
     cost: Cost
 
     @model_validator(mode="before")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from trainables.family import FAMILIES
+from trainables.flops import EncoderShape
 from trainables.heads import Encoded, Head, HeadShape, make_head
 from trainables.layers import Rule, is_trained
 from trainables.packing import ATTENTION, Packed
@@ -72,6 +73,12 @@ class Model(nn.Module):
     def num_layers(self) -> int:
         """Of the encoder, its embeddings not counted."""
         return int(self.encoder.config.num_hidden_layers)
+
+    @property
+    def shape(self) -> EncoderShape:
+        """What the operations of a step are counted from."""
+        config = self.encoder.config
+        return EncoderShape(self.num_layers, int(config.hidden_size), int(config.intermediate_size))
 
     def freeze(self, rule: Rule) -> None:
         """Leaves out of training what the rule does not name."""

@@ -17,7 +17,7 @@ from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.heads import HeadShape
-from trainables.manifest import Cost, CurvePoint, DataUse, Manifest, Measurement
+from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary
 from trainables.model import inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
     score: float | None = None
     num_tokens: int = 0
     num_examples: int = 0
+    effort: Effort | None = None
     seconds_before: float = 0.0
     """Spent by attempts that died."""
 
@@ -130,6 +131,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         data=(*trained_on, *(dev_set.use for dev_set in dev_sets)),
         num_tokens=trained.num_tokens,
         num_examples=trained.num_examples,
+        effort=Effort(**trained.effort._asdict()),
         seconds_before=trained.seconds_before,
     )
 
@@ -180,6 +182,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         curve=outcome.curve,
         score=outcome.score,
         data=outcome.data,
+        effort=outcome.effort,
         cost=cost,
     )
     if _is_first():

@@ -23,8 +23,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from trainables.checkpoint import load_progress, save_progress
 from trainables.features import Features
+from trainables.flops import step_flops
 from trainables.heads import num_averaged
-from trainables.layers import Rule, depth_of, learning_rate_scale, lowest_thawed_depth, rule_of
+from trainables.layers import depth_of, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import pack, split_units, take, unit_bounds
@@ -52,6 +53,16 @@ class Point(NamedTuple):
     dev: tuple["Measurement", ...]
 
 
+class Effort(NamedTuple):
+    """The fields of a manifest's `Effort`."""
+
+    num_examples: int
+    num_parameters: int
+    num_trained: int
+    flops: float
+    seconds: float
+
+
 class Trained(NamedTuple):
     """What a training gives besides the model, which is left with the kept weights."""
 
@@ -65,6 +76,7 @@ class Trained(NamedTuple):
     num_examples: int
     seconds_before: float
     """Spent by attempts that died, up to the checkpoint that this one went on from."""
+    effort: Effort
 
 
 @dataclasses.dataclass
@@ -81,6 +93,9 @@ class Progress:
     num_examples: int
     seconds: float
     """Spent so far, by all attempts."""
+    flops: float
+    step_seconds: float
+    """Spent on steps alone, without evaluations and checkpoints."""
 
 
 class TaskData(NamedTuple):
@@ -119,22 +134,23 @@ def train(
     rule = rule_of(spec.layers_trained, model.num_layers)
     model.freeze(rule)
     model.train()
+    num_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     optimizer = make_optimizer(model, spec)
-    progress = resume(checkpoints, model, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0)
+    progress = resume(checkpoints, model, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
     progress.losses_K = progress.losses_K.to(model.device)
     seconds_before, is_pruned = progress.seconds, False
-    if spec.unfreezing == "gradual":
-        thaw(model, rule, progress.step, num_steps)
-    replica = replicate(model) if num_ranks > 1 else model
-    began_at = saved_at = time.monotonic()
+    trained, replica = rule, replicate(model) if num_ranks > 1 else model
+    began_at = saved_at = stepped_at = time.monotonic()
 
     for step in range(progress.step, num_steps):
         torch.manual_seed(derive_seed("dropout", spec.seed, step, rank))
         learning_rate = spec.learning_rate * warm_up_and_decay(step, num_steps, spec.warmup_fraction)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * group["scale"]
-        if spec.unfreezing == "gradual" and thaw(model, rule, step, num_steps) and num_ranks > 1:
-            replica = replicate(model)
+        if spec.unfreezing == "gradual" and (now := thawed(rule, step, num_steps, model.num_layers)) != trained:
+            trained = now
+            model.freeze(trained)
+            replica = replicate(model) if num_ranks > 1 else model
 
         entry, place = turns[step]
         task, features = mixture[entry]
@@ -149,10 +165,12 @@ def train(
         progress.step += 1
         progress.num_tokens += len(batch.token_ids)
         progress.num_examples += batch.num_examples
+        progress.flops += step_flops(model.shape, trained, len(batch.token_ids), int(np.square(np.diff(batch.offsets)).sum()))
         is_eval = progress.step in eval_steps
         if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
             continue
         check_finite(progress.losses_K[: progress.step], spec, num_steps)
+        progress.step_seconds += time.monotonic() - stepped_at
 
         if is_eval:
             score, dev = evaluate_on_first_rank(model, evaluate_dev, rank, num_ranks)
@@ -168,6 +186,7 @@ def train(
             progress.seconds = seconds_before + time.monotonic() - began_at
             save_progress(checkpoints, progress.step, snapshot(model, optimizer, progress))
             saved_at = time.monotonic()
+        stepped_at = time.monotonic()
 
     if spec.keep == "best" and progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
@@ -180,6 +199,13 @@ def train(
         num_tokens=progress.num_tokens,
         num_examples=progress.num_examples,
         seconds_before=seconds_before,
+        effort=Effort(
+            num_examples=sum(entry.features.num_examples for entry in mixture),
+            num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+            num_trained=num_trained,
+            flops=progress.flops,
+            seconds=progress.step_seconds,
+        ),
     )
 
 
@@ -203,13 +229,6 @@ def compute_gradients(replica: nn.Module, batch: Features, task: str, max_tokens
     if num_ranks > 1:
         dist.all_reduce(loss)
     return loss
-
-
-def thaw(model: Model, rule: Rule, step: int, num_steps: int) -> bool:
-    """Freezes what gradual unfreezing has not reached at `step`; whether that differs from the step before."""
-    lowest, before = (lowest_thawed_depth(each, num_steps, rule.lowest_depth, model.num_layers) for each in (step, step - 1))
-    model.freeze(rule._replace(lowest_depth=lowest))
-    return lowest != before
 
 
 def make_optimizer(model: Model, spec: "TrainSpec") -> torch.optim.AdamW:

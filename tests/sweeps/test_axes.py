@@ -51,8 +51,7 @@ def test_what_does_not_differ_is_the_same_stage(tmp_path):
     def stages(variant: str, row: str = "mnli") -> list[str]:
         program = programs[row, "xnli", variant]
         requests = program.steps()
-        encoders = [request.key for request in next(requests)]
-        return encoders
+        return [request.key for request in next(requests)]
 
     assert stages("base") == stages("target-top")
     assert stages("encoder-top") == stages("both-top")

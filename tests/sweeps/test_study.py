@@ -7,7 +7,6 @@ import pytest
 
 from search_spaces import SPACES
 from sweeps.references import parse_reference
-from sweeps.results import ORACLE
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training
 from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
@@ -283,7 +282,7 @@ def test_a_mixture_without_a_list_keeps_its_settings(tmp_path):
 def test_a_task_that_lacks_the_source_language_is_noted(tmp_path):
     text = GOOD.replace("name: good", "name: good\nsource_language: de").replace("xnli:", "panx:").replace("[mnli]", "[mnli, pawsx]")
     data = StudyData(load_study(write(tmp_path, text)), None)
-    assert data.target_mixture("panx", VARIANT).train.language == "de"
+    assert data.target_mixture("panx", None, is_oracle=False).train.language == "de"
     assert data.substitutes() == ("mnli has no examples in the source language, de; those in en are used.",)
     assert StudyData(load_study(write(tmp_path, GOOD)), None).substitutes() == ()
 
@@ -292,7 +291,7 @@ def test_a_task_that_lacks_the_source_language_is_noted(tmp_path):
 def test_an_oracle_that_knows_the_source_language_alone_is_refused(tmp_path, target):
     study = load_study(write(tmp_path, GOOD.replace("xnli:", target)))
     with pytest.raises(StudyError, match=r"^targets.xnli.selection: of the scored languages only en, the one of training, has \w+/dev, so"):
-        StudyData(study, None).target_mixture("xnli", ORACLE)
+        StudyData(study, None).target_mixture("xnli", None, is_oracle=True)
 
 
 def test_a_missing_study_is_named(tmp_path):

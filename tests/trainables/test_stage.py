@@ -41,6 +41,12 @@ def test_from_nothing_to_an_evaluation(folder: Path) -> None:
     assert trained.cost.num_tokens > 60 * 8 * 5
     assert 0 < trained.cost.seconds == trained.cost.device_seconds
     assert trained.cost.peak_memory_bytes > 0
+    assert trained.effort is not None
+    assert trained.effort.num_examples == 240
+    assert trained.effort.num_parameters == trained.effort.num_trained > 120 * 32
+    assert trained.effort.flops > 6 * 2 * (4 * 32 * 32 + 2 * 32 * 48) * trained.cost.num_tokens
+    assert 0 < trained.effort.seconds < trained.cost.seconds
+    assert encoder.effort is None
     plain = AutoModel.from_pretrained(store.fetch(trained.key), add_pooling_layer=False)
     assert plain.config.vocab_size == len(AutoTokenizer.from_pretrained(store.fetch(trained.key)))
 

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
 from trainables.features import IGNORED, Features
 from trainables.inference import predict
-from trainables.layers import depth_of, lowest_thawed_depth
+from trainables.layers import Rule, depth_of, thawed
 from trainables.masking import Vocabulary, mask_tokens, read_vocabulary
 from trainables.model import Model
 from trainables.seeds import generator
@@ -104,7 +104,8 @@ def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], unfreezin
 
     np.testing.assert_array_equal(resumed.losses_K, straight.losses_K)
     assert resumed.seconds_before > 0
-    assert resumed == straight._replace(losses_K=resumed.losses_K, seconds_before=resumed.seconds_before)
+    effort = straight.effort._replace(seconds=resumed.effort.seconds)
+    assert resumed == straight._replace(losses_K=resumed.losses_K, seconds_before=resumed.seconds_before, effort=effort)
     assert resumed.kept is not None
     assert resumed.kept.step == 30
     for name, weight in straight_model.state_dict().items():
@@ -207,7 +208,8 @@ def test_each_layer_learns_more_slowly_than_the_one_above(tmp_path: Path) -> Non
 @given(st.integers(2, 500), st.integers(1, 24), st.data())
 def test_gradual_unfreezing_goes_from_the_heads_down_to_the_lowest_layer_in_half_of_the_steps(num_steps, num_layers, data) -> None:
     lowest = data.draw(st.integers(0, num_layers + 1))
-    depths = [lowest_thawed_depth(step, num_steps, lowest, num_layers) for step in range(num_steps)]
+    rule = Rule(lowest, is_bias_norm=False)
+    depths = [thawed(rule, step, num_steps, num_layers).lowest_depth for step in range(num_steps)]
     assert depths[0] == num_layers + 1
     assert depths == sorted(depths, reverse=True)
     assert depths[-(-num_steps // 2) :] == [lowest] * (num_steps // 2)

@@ -75,7 +75,6 @@ def _frequent_characters(words: Counter[str], limit: int) -> list[str]:
 
 FAMILY = Family(
     first_position=first_position,
-    embeddings="embeddings",
     has_segments=True,
     make_config=make_config,
     train_tokenizer=train_tokenizer,

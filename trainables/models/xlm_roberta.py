@@ -80,7 +80,6 @@ def _settle(learned: list[tuple[str, float]]) -> list[tuple[str, float]]:
 
 FAMILY = Family(
     first_position=first_position,
-    embeddings="embeddings",
     has_segments=False,
     make_config=make_config,
     train_tokenizer=train_tokenizer,
