@@ -97,6 +97,7 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
     )
     builder.check()
     try:
+        home.mkdir(parents=True, exist_ok=True)
         store = Store(str(where.store), where.cache)
     except OSError as error:
         raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None

@@ -36,7 +36,8 @@ class Training(Record):
     max_length: Annotated[int, Field(gt=2)] | None = None
     precision: Precision | None = None
     layers_trained: LayersTrained | None = None
-    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` (the last K layers) or `frozen_K` (all but the embeddings and the first K)."""
+    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` (the last K layers), `frozen_K` (all but the embeddings and the first K) or
+    `lora_K` (adapters of rank K)."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
     unfreezing: Unfreezing | None = None
     num_evals: Annotated[int, Field(ge=1)] | None = None

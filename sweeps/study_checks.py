@@ -35,9 +35,14 @@ def check_mixture(place: str, mixture: Mixture) -> None:
     """A ValueError that begins with `place` if some task cannot be trained as the mixture says."""
     if not mixture.tasks:
         raise ValueError(f"{place}.tasks: a mixture needs at least one task")
+    check_tasks(f"{place}.tasks", mixture.tasks)
+
+
+def check_tasks(place: str, tasks: Mapping[str, TaskUse]) -> None:
+    """A ValueError that begins with `place` if some of these tasks cannot be trained together."""
     first: dict[str, str] = {}
-    for task, use in mixture.tasks.items():
-        here = f"{place}.tasks.{task}"
+    for task, use in tasks.items():
+        here = f"{place}.{task}"
         check_text(here, task, use)
         if TASKS.load(task).kind == "retrieval":
             raise ValueError(f"{here}: {task!r} is a retrieval task, which trains nothing; it can only be a target")
@@ -46,7 +51,7 @@ def check_mixture(place: str, mixture: Mixture) -> None:
             check_fits(f"{here}.dev", task, use.dev)
         trained = parse_reference(use.train, task).task
         other = first.setdefault(trained, task)
-        if (use.weight, use.share) != (mixture.tasks[other].weight, mixture.tasks[other].share):
+        if (use.weight, use.share) != (tasks[other].weight, tasks[other].share):
             raise ValueError(f"{here}: trains on {trained} as {other} does, and they have one share of the steps; give both the same")
 
 
@@ -58,6 +63,7 @@ def check_axes(axes: Mapping[str, Mapping[str, Variation]], searched: Collection
             place = f"axes.{axis}.{value}"
             if first.setdefault(value, axis) != axis:
                 raise ValueError(f"{place}: axes.{first[value]} has a value of this name too; rename one, for variants are named by them")
+            check_tasks(f"{place}.mixed_in", variation.mixed_in)
             if not variation.fields:
                 raise ValueError(f"{place}: it changes nothing; `base`, which changes nothing, is always there")
             for field in searched:

@@ -27,7 +27,8 @@ def step_flops(shape: EncoderShape, rule: Rule, num_tokens: int, sum_of_squared_
     linear = 2.0 * weights * num_tokens
     attention = 4.0 * shape.hidden_size * sum_of_squared_lengths
     num_backward = shape.num_layers + 1 - max(rule.lowest_depth, 1)
-    forward = shape.num_layers * (linear + attention)
-    backward = num_backward * (linear + 2 * attention + (0.0 if rule.is_bias_norm else linear))
+    adapters = 8.0 * rule.adapter_rank * shape.hidden_size * num_tokens  # two of them, of two matrices each
+    forward = shape.num_layers * (linear + attention + adapters)
+    backward = num_backward * (linear + 2 * attention + 2 * adapters + (linear if rule.parts == "all" else 0.0))
     is_bottom = num_backward > 0 and rule.lowest_depth > 0
     return forward + backward - (6.0 * shape.hidden_size**2 * num_tokens if is_bottom else 0.0)

@@ -4,11 +4,12 @@ Depth 0 is the embeddings, 1 to `num_layers` the layers from the bottom, `num_la
 """
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-PATTERN = r"all|head|no_embeddings|bias_norm|top_[1-9]\d*|frozen_[1-9]\d*"
+PATTERN = r"all|head|no_embeddings|bias_norm|top_[1-9]\d*|frozen_[1-9]\d*|lora_[1-9]\d*"
 """Beside the heads: everything; nothing; all but the embeddings; the biases and layer norms of all layers (Ben Zaken et al. 2022 train
-the biases); the last K layers; all but the embeddings and the first K layers."""
+the biases); the last K layers; all but the embeddings and the first K layers; low-rank adapters of rank K beside the queries and
+values of every layer (Hu et al. 2022), which are added into the weights at the end."""
 
 _LAYER_NUMBER = re.compile(r"\.layer\.(\d+)\.")
 
@@ -17,28 +18,32 @@ class Rule(NamedTuple):
     """What is trained beside the heads."""
 
     lowest_depth: int
-    is_bias_norm: bool
-    """Of these depths, the biases and layer norms alone."""
+    parts: Literal["all", "bias_norm", "adapters"] = "all"
+    """What of these depths."""
+    adapter_rank: int = 0
 
 
 def rule_of(layers_trained: str, num_layers: int) -> Rule:
     """What `layers_trained` means for an encoder; a ValueError if it names more layers than there are."""
-    word, _, number = layers_trained.rpartition("_")
-    if number.isdigit() and int(number) > num_layers:
+    word, _, digits = layers_trained.rpartition("_")
+    number = int(digits) if digits.isdigit() else 0
+    if word in ("top", "frozen") and number > num_layers:
         raise ValueError(f"layers_trained is {layers_trained!r}, but the encoder has {num_layers} layers")
-    match word if number.isdigit() else layers_trained:
+    match word if number else layers_trained:
         case "top":
-            return Rule(num_layers + 1 - int(number), is_bias_norm=False)
+            return Rule(num_layers + 1 - number)
         case "frozen":
-            return Rule(int(number) + 1, is_bias_norm=False)
+            return Rule(number + 1)
+        case "lora":
+            return Rule(1, "adapters", number)
         case "head":
-            return Rule(num_layers + 1, is_bias_norm=False)
+            return Rule(num_layers + 1)
         case "no_embeddings":
-            return Rule(1, is_bias_norm=False)
+            return Rule(1)
         case "bias_norm":
-            return Rule(0, is_bias_norm=True)
+            return Rule(0, "bias_norm")
         case _:
-            return Rule(0, is_bias_norm=False)
+            return Rule(0)
 
 
 def depth_of(name: str, num_layers: int) -> int:
@@ -50,10 +55,18 @@ def depth_of(name: str, num_layers: int) -> int:
 
 
 def is_trained(name: str, rule: Rule, num_layers: int) -> bool:
-    """Whether the rule lets a parameter change."""
+    """Whether the rule lets a parameter of a `Model` change."""
     depth = depth_of(name, num_layers)
-    is_small = name.endswith(".bias") or "LayerNorm" in name
-    return depth == num_layers + 1 or (depth >= rule.lowest_depth and (is_small or not rule.is_bias_norm))
+    if depth == num_layers + 1:
+        return True
+    match rule.parts:
+        case "adapters":
+            is_part = "lora_" in name
+        case "bias_norm":
+            is_part = name.endswith(".bias") or "LayerNorm" in name
+        case "all":
+            is_part = True
+    return depth >= rule.lowest_depth and is_part
 
 
 def learning_rate_scale(depth: int, layer_decay: float, num_layers: int) -> float:

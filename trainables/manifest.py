@@ -1,9 +1,6 @@
 """The record of a finished stage."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, model_validator
+from typing import Any, Literal
 
 from trainables.specs import Record
 
@@ -109,14 +106,8 @@ class Manifest(Record):
     curve: tuple[CurvePoint, ...]
     score: float | None
     """The curve's score at the kept checkpoint."""
-    data: Annotated[tuple[DataUse, ...], Field(default_factory=tuple)]
-    """Every set of examples that the stage read; empty where that was not recorded."""
+    data: tuple[DataUse, ...] = ()
+    """Every set of examples that the stage read."""
     effort: Effort | None = None
     """None unless it is a training."""
     cost: Cost
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_mixed_counts(cls, value: Any) -> Any:
-        """Takes records whose `dropped` counts drops and cuts together: which is which cannot be told, and is not guessed."""
-        return {name: field for name, field in value.items() if name != "dropped"} if isinstance(value, Mapping) else value

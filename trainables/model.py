@@ -21,6 +21,8 @@ from trainables.layers import Rule, is_trained
 from trainables.packing import ATTENTION, Packed
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
+    from peft import LoraModel
+
     from trainables.specs import Precision
 
 HEADS_FILE = "heads.safetensors"
@@ -37,6 +39,8 @@ class Model(nn.Module):
         self.shapes = {shape.task: shape for shape in heads}
         self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})
         self.precision = precision
+        self._adapters: tuple[LoraModel, ...] = ()
+        """At most one; in a tuple, since it holds the encoder, which is here already."""
 
     @property
     def device(self) -> torch.device:
@@ -79,6 +83,20 @@ class Model(nn.Module):
         """What the operations of a step are counted from."""
         config = self.encoder.config
         return EncoderShape(self.num_layers, int(config.hidden_size), int(config.intermediate_size))
+
+    def add_adapters(self, rank: int) -> None:
+        """Puts low-rank adapters beside the queries and values of every layer, at first without effect (Hu et al. 2022); the learning of
+        all ranks is about equally fast, for their scale is 2."""
+        from peft import LoraConfig, LoraModel  # GPU machines may lack it, and no other training needs it
+
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["query", "value"])
+        self._adapters = (LoraModel(self.encoder, config, "default"),)
+
+    def merge_adapters(self) -> None:
+        """Adds the adapters into the weights that they lie beside, which leaves a plain encoder."""
+        for adapters in self._adapters:
+            adapters.merge_and_unload()
+        self._adapters = ()
 
     def freeze(self, rule: Rule) -> None:
         """Leaves out of training what the rule does not name."""

@@ -117,7 +117,7 @@ class TrainSpec(_StageSpec):
     temperature: Annotated[float, Field(gt=0)]
     """The `proportional` sampler draws by the number of examples to the power of its inverse: 1 as it is, larger ones nearer to equal."""
     layers_trained: LayersTrained
-    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` or `frozen_K`: see `trainables.layers`."""
+    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K`, `frozen_K` or `lora_K`: see `trainables.layers`."""
     layer_decay: Annotated[float, Field(gt=0, le=1)]
     """The factor between the learning rates of a layer and of the one above it; 1 gives all the same."""
     unfreezing: Unfreezing

@@ -132,6 +132,9 @@ def train(
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {num_ranks} workers that share it")
 
     rule = rule_of(spec.layers_trained, model.num_layers)
+    if rule.adapter_rank:
+        torch.manual_seed(derive_seed("adapters", spec.seed))
+        model.add_adapters(rule.adapter_rank)
     model.freeze(rule)
     model.train()
     num_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -190,6 +193,7 @@ def train(
 
     if spec.keep == "best" and progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
+    model.merge_adapters()
     kept = progress.best if spec.keep == "best" else len(progress.curve) - 1
     return Trained(
         status="pruned" if is_pruned else "done",

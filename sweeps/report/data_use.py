@@ -45,11 +45,6 @@ def used_sets(stages: Iterable[Manifest]) -> list[UsedSet]:
     return sorted(sets, key=lambda each: (each.use.task, each.use.split, each.use.language, each.use.num_examples))
 
 
-def num_unrecorded(stages: Iterable[Manifest]) -> int:
-    """Trainings and evaluations whose record does not say what became of their examples."""
-    return sum(not stage.data and stage.spec.get("kind") != "init" for stage in stages)
-
-
 def drops(uses: Iterable[DataUse]) -> list[Loss]:
     """Entries that data sets' own rules leave out."""
     return _losses([(use, use.dropped) for use in uses])
@@ -84,7 +79,7 @@ def _loss(task: str, split: str, counted: Sequence[tuple[DataUse, Mapping[str, i
 
 
 def summary(result: StudyResult) -> list[str]:
-    """A line for what was dropped, one for what was cut and one for what is not known; none for what did not happen.
+    """A line for what was dropped and one for what was cut; none for what did not happen.
 
     What is cut of examples that train or select is in the report.
     """
@@ -94,9 +89,7 @@ def summary(result: StudyResult) -> list[str]:
     scored = [f"{loss.task} {loss.split}: {_cut_share(loss)}" for loss in cuts(filter(_is_scored, uses))]
     others = len(cuts(use for use in uses if not _is_scored(use)))
     cut = scored + ([f"{'and ' if scored else ''}of {count(others, 'split')} that train or select"] if others else [])
-    lines = [f"{kind}: {'; '.join(phrases)}" for kind, phrases in (("dropped by the data sets' rules", dropped), ("cut", cut)) if phrases]
-    unknown = num_unrecorded(stages)
-    return lines + ([f"dropped and cut examples are not recorded of {unknown} stages"] if unknown else [])
+    return [f"{kind}: {'; '.join(phrases)}" for kind, phrases in (("dropped by the data sets' rules", dropped), ("cut", cut)) if phrases]
 
 
 def cell_notes(found: PairResult, stages: Mapping[str, Manifest]) -> tuple[str, ...]:
@@ -117,7 +110,7 @@ def reasons(counts: Mapping[str, int]) -> str:
 
 
 def use_of(manifest: Manifest, task: str, language: str, split: str) -> DataUse | None:
-    """What became of examples that a stage measured something on; None where that was not recorded."""
+    """What became of examples that a stage measured something on."""
     measured = (use for use in manifest.data if (use.task, use.language, use.split) == (task, language, split) and use.purpose != "train")
     return next(measured, None)
 

@@ -80,7 +80,6 @@ def render(result: StudyResult, cells: Sequence[Cell]) -> str:
         searches=[_search(found) for found in result.pairs if found.trials],
         costs=_costs(stages),
         used_sets=data_use.used_sets(manifest for _, manifest in stages),
-        num_unrecorded=data_use.num_unrecorded(manifest for _, manifest in stages),
         reasons=data_use.reasons,
         versions=_versions(stages),
         words=wording,

@@ -99,7 +99,7 @@ def test_only_what_differs_is_trained_again(tmp_path):
         ("{layers: {base: {target_examples: 9}}}", "axes.layers: 'base' may hold only"),
         ("{layers: {a: {target_training: {learning_rate: 1e-3}}}}", "axes.layers.a.target_training.learning_rate: the search varies it"),
         ("{one: {a: {target_examples: 9}}, two: {b: {target_examples: 8}}}", "axes.two: it changes target_examples, and so does axes.one"),
-        ("{one: {a: {target_examples: 9}}, two: {a: {intermediate_examples: 8}}}", "axes.one: 'a' may hold only"),
+        ("{one: {a: {target_examples: 9}}, two: {a: {intermediate_examples: 8}}}", "axes.two.a: axes.one has a value of this name too"),
         ("{mlm: {m: {mixed_in: {txt: {}}}}}", "axes.mlm.m.mixed_in.txt: unknown task 'txt'; did you mean 'text'?"),
         ("{layers: {a: {target_training: {layers_trained: top}}}}", "axes.layers.a.target_training.layers_trained: "),
         ("{layers: {a: {target_trainin: {}}}}", "axes.layers.a.target_trainin: unknown field; did you mean 'target_training'?"),

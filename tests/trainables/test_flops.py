@@ -13,11 +13,13 @@ from trainables.layers import Rule, rule_of
 from trainables.packing import pack
 
 
-@pytest.mark.parametrize("layers_trained", ["all", "no_embeddings", "bias_norm", "top_1", "frozen_1", "head"])
+@pytest.mark.parametrize("layers_trained", ["all", "no_embeddings", "bias_norm", "top_1", "frozen_1", "head", "lora_4"])
 @pytest.mark.parametrize("family", ["bert", "xlm_roberta"])
 def test_counted_operations_are_those_that_run(family: str, layers_trained: str, tmp_path: Path) -> None:
     model = toy_model(family, tmp_path, "classification", hidden_size=64, intermediate_size=160, num_layers=3)
     rule = rule_of(layers_trained, model.num_layers)
+    if rule.adapter_rank:
+        model.add_adapters(rule.adapter_rank)
     model.freeze(rule)
     features = toy_features("classification")
     lengths = np.diff(features.offsets)
@@ -29,6 +31,6 @@ def test_counted_operations_are_those_that_run(family: str, layers_trained: str,
 
 def test_attention_costs_the_square_of_the_length() -> None:
     """Two products forward and four backward, each of 2 x length x length x hidden size operations."""
-    shape, everything = EncoderShape(num_layers=2, hidden_size=8, intermediate_size=16), Rule(0, is_bias_norm=False)
+    shape, everything = EncoderShape(num_layers=2, hidden_size=8, intermediate_size=16), Rule(0)
     with_attention, without = step_flops(shape, everything, 30, 20**2 + 10**2), step_flops(shape, everything, 30, 0)
     assert with_attention - without == 2 * 6 * 2 * (20**2 + 10**2) * 8

@@ -183,6 +183,20 @@ def test_biases_and_layer_norms_can_be_trained_alone(tmp_path: Path) -> None:
     assert all(name.endswith(".bias") or "LayerNorm" in name for name in in_encoder)
 
 
+def test_adapters_train_alone_and_end_up_in_the_weights(tmp_path: Path) -> None:
+    model = toy_model("bert", tmp_path, "classification")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    trained = run(model, "classification", layers_trained="lora_2")
+    after = model.state_dict()
+    assert after.keys() == before.keys(), "a plain encoder again"
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name]) and name.startswith("encoder.")}
+    assert changed == {f"encoder.encoder.layer.{layer}.attention.self.{part}.weight" for layer in (0, 1) for part in ("query", "value")}
+    for name in changed:
+        assert torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-4) == 2
+    head = sum(weight.numel() for name, weight in after.items() if name.startswith("heads."))
+    assert trained.effort.num_trained == head + 2 * 2 * 2 * (32 + 32), "layers x projections x rank x (in + out)"
+
+
 def test_more_layers_than_there_are_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="layers_trained is 'top_3', but the encoder has 2 layers"):
         run(toy_model("bert", tmp_path, "classification"), "classification", layers_trained="top_3")
@@ -208,7 +222,7 @@ def test_each_layer_learns_more_slowly_than_the_one_above(tmp_path: Path) -> Non
 @given(st.integers(2, 500), st.integers(1, 24), st.data())
 def test_gradual_unfreezing_goes_from_the_heads_down_to_the_lowest_layer_in_half_of_the_steps(num_steps, num_layers, data) -> None:
     lowest = data.draw(st.integers(0, num_layers + 1))
-    rule = Rule(lowest, is_bias_norm=False)
+    rule = Rule(lowest)
     depths = [thawed(rule, step, num_steps, num_layers).lowest_depth for step in range(num_steps)]
     assert depths[0] == num_layers + 1
     assert depths == sorted(depths, reverse=True)

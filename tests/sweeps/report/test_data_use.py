@@ -120,15 +120,6 @@ def test_page_and_csv_and_parquet_have_them(store: Store, result: StudyResult, t
     assert found["panx", "dev", "en"] == (0, "", "")
 
 
-def test_what_is_not_recorded_is_said_and_is_not_zero(store: Store, tmp_path: Path) -> None:
-    result = toy_study(store, TOY)
-    num = len(stages_of(result))
-    assert summary(result) == [f"dropped and cut examples are not recorded of {num} stages"]
-    folder = write_report(result, store, tmp_path / "report").folder
-    assert f"Of {num} stages it is not recorded what was dropped or cut." in (folder / "report.html").read_text()
-    assert {row["num_dropped"] for row in pq.read_table(folder / "results.parquet").to_pylist()} == {None}
-
-
 def test_of_uses_that_cut_differently_the_one_that_cut_most_counts() -> None:
     uses = [
         use("xquad", "en", "test", "test", None, {"question cut": 2}),
@@ -148,8 +139,3 @@ def test_a_share_is_never_more_than_all(result: StudyResult) -> None:
     assert cell_notes(found._replace(evaluations=(one,)), {}) == (
         "cut: pawsx test: up to 200 of 200 (answer in no window: 80; question cut: 150)",
     )
-
-
-def test_a_record_that_mixes_drops_and_cuts_is_read_without_them(result: StudyResult) -> None:
-    old = next(iter(result.encoders.values())).model_dump(mode="json", exclude={"data"}) | {"dropped": {"snli/en: no label": 3}}
-    assert Manifest.model_validate(old).data == ()
