@@ -95,12 +95,14 @@ def test_the_page_of_the_study_file_names_every_field():
     assert sorted(named) == sorted(Study.model_fields)
 
 
-def test_the_mixtures_of_translations_can_be_planned(tmp_path):
-    (intermediates,) = blocks(ROOT / "docs" / "study.md", "yaml")
-    path = tmp_path / "translated.yaml"
-    rest = "name: translated\nmodels:\n  xlmr: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}\ntargets: [xnli]\n"
+def test_the_mixtures_and_axes_of_the_study_file_s_page_can_be_planned(tmp_path):
+    intermediates, axes = blocks(ROOT / "docs" / "study.md", "yaml")
+    path = tmp_path / "page.yaml"
+    rest = "name: page\nmodels:\n  xlmr: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}\ntargets: [xnli]\n"
     path.write_text(rest + intermediates)
     assert count(open_study(path, tmp_path / "runs", None)).searches == 3
+    path.write_text(rest + intermediates + axes)
+    assert count(open_study(path, tmp_path / "runs", None)).searches == 2 * 3 * 3 + 2, "the baseline is trained as in base or both-top"
 
 
 def test_every_verb_in_the_readme_exists():
