@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
 from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
+from sweeps.report.write import Report
 from sweeps.results import StudyResult
 from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
 from sweeps.score import ScoreError, score_folders
@@ -69,12 +71,18 @@ def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = No
         ran = run_study(opened, console)
     report = opened.home.report(opened.study.name)
     if as_json:
-        counted = {"study": opened.study.name, "trained": ran.num_trained, "failures": dict(ran.failures), "lost": summary(ran.result)}
+        counted = {
+            "study": opened.study.name,
+            "trained": ran.num_trained,
+            "failures": dict(ran.failures),
+            "answer": ran.report.answer.paragraph,
+            "lost": summary(ran.result),
+        }
         _print_json({**counted, "report": str(report / "report.html")})
     else:
         if ran.num_trained == 0 and not ran.failures:
             console.print("Nothing to train: every stage of this study is in the store.")
-        console.print(terminal_matrix(ran.report.cells))
+        _print_report(console, ran.report)
         _print_lost(console, ran.result)
         _print_where(console, opened, study, home, data)
     if ran.failures:
@@ -105,9 +113,9 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
         result, written = report_study(opened)
     if as_json:
         page = opened.home.report(opened.study.name) / "report.html"
-        _print_json({"study": opened.study.name, "lost": summary(result), "report": str(page)})
+        _print_json({"study": opened.study.name, "answer": written.answer.paragraph, "lost": summary(result), "report": str(page)})
         return
-    console.print(terminal_matrix(written.cells))
+    _print_report(console, written)
     _print_lost(console, result)
     _print_where(console, opened, study, home, data)
 
@@ -170,6 +178,11 @@ def _user_errors() -> Iterator[None]:
         for line in str(error).splitlines():
             print(f"polystilts: {line}", file=sys.stderr)
         raise typer.Exit(EXIT_WRONG_INPUT) from None
+
+
+def _print_report(console: Console, written: Report) -> None:
+    console.print(Text(written.answer.paragraph, style="bold"))
+    console.print(terminal_matrix(written.cells))
 
 
 def _print_lost(console: Console, result: StudyResult) -> None:

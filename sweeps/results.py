@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sweeps.analysis import Analysis
 from trainables.manifest import Manifest
 
 BASELINE = "none"
@@ -111,5 +112,7 @@ class StudyResult(NamedTuple):
     pairs: tuple[PairResult, ...]
     encoders: Mapping[str, Manifest]
     """Shared stages by a readable name: initial encoders, pretraining, intermediate trainings."""
+    analysis: Analysis | None
+    """What the study asks beside the matrix."""
     notes: tuple[str, ...]
     """Caveats that the report must show, one sentence each: assumed defaults, dev used as test."""

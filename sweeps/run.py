@@ -174,6 +174,7 @@ def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -
         source_language=study.source_language,
         pairs=tuple(program.result() for program in walk.programs),
         encoders=encoders,
+        analysis=study.analysis,
         notes=_notes(opened),
     )
 

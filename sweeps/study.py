@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
+from sweeps.analysis import Analysis, DataScaling
 from sweeps.results import BASELINE, ORACLE, VARIANT
 from sweeps.study_checks import check_axes, check_mixture, check_source_language, check_target, check_text
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
@@ -324,6 +325,8 @@ class Study(Record):
     axes: dict[str, dict[str, Variation]] = Field(default_factory=dict)
     """What else is varied, by axis and value: every combination of one value, or none, of each axis is a variant of every pair that it
     changes. `base`, without any, is always there."""
+    analysis: Analysis | None = None
+    """What is asked beside the transfer matrix; the report opens with the answer."""
     search: Search = Search()
     encoder_seeds: Literal["shared", "paired"] = "shared"
     """`shared`: one intermediate training for all replicates; `paired`: one for each, with the replicate's seed."""
@@ -364,6 +367,17 @@ class Study(Record):
                         f"{VARIANT!r} nor {ORACLE!r}"
                     )
         check_axes(self.axes, SPACES.load(self.search.space))
+        return self
+
+    @model_validator(mode="after")
+    def _asked(self) -> "Study":
+        if isinstance(self.analysis, DataScaling):
+            for field, names in (("human", (self.analysis.human,)), ("synthetic", self.analysis.synthetic)):
+                for name in names:
+                    if name not in self.intermediates:
+                        raise ValueError(
+                            f"analysis.{field}: no intermediate is called {name!r}{did_you_mean(name, list(self.intermediates))}"
+                        )
         return self
 
     def mixtures(self) -> dict[str, Mixture]:

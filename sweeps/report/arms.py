@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweeps.report.statistics import Draw, Resampled, draw, examples_digest, resample_sums
-from sweeps.results import Evaluation, PairId, PairResult
+from sweeps.results import Evaluation, PairId, PairResult, StudyResult
 from trainables.manifest import Manifest
 from trainables.metrics import METRICS, value_of
 from trainables.store import CorruptArtifactError, Store
@@ -63,13 +63,13 @@ class Paired(NamedTuple):
     """If not, the draws of the two arms are independent, and the intervals wider."""
 
 
-def read_arms(pairs: Mapping[PairId, PairResult], store: Store) -> dict[PairId, Arm | Missing]:
+def read_arms(result: StudyResult, store: Store) -> dict[PairId, Arm | Missing]:
     """The arms of all pairs; those without numbers say why."""
     arms: dict[PairId, Arm | Missing] = {}
-    for target in dict.fromkeys(pair.target for pair in pairs):
+    for target in dict.fromkeys(found.pair.target for found in result.pairs):
         # One target at a time, so that no more than its draws are in memory.
         draws: dict[str, Draw] = {}
-        arms |= {pair: _read_arm(found, store, draws) for pair, found in pairs.items() if pair.target == target}
+        arms |= {found.pair: _read_arm(found, store, draws) for found in result.pairs if found.pair.target == target}
     return arms
 
 

@@ -7,11 +7,10 @@ zero-shot score leaves the source language out. A gain is a score minus the base
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from sweeps.report.arms import Arm, Missing, Paired, read_arms, subtract
+from sweeps.report.arms import Arm, Missing, Paired, subtract
 from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
 from sweeps.results import BASELINE, PairId, PairResult, StudyResult
-from trainables.store import Store
 from trainables.task import TASKS
 
 SIGNIFICANT = 0.05
@@ -90,9 +89,8 @@ class Cell(NamedTuple):
         return "helps" if self.gain.low > 0 else "hurts" if self.gain.high < 0 else "unclear"
 
 
-def build_cells(result: StudyResult, store: Store) -> tuple[Cell, ...]:
+def build_cells(result: StudyResult, arms: Mapping[PairId, Arm | Missing]) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
-    arms = read_arms({found.pair: found for found in result.pairs}, store)
     cells = [_cell(found, arms, result.source_language) for found in result.pairs]
     stages = stages_of(result)
     noted = [

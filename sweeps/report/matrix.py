@@ -61,7 +61,7 @@ def _grid(model: str, variant: str, cells: Sequence[Cell]) -> Grid:
     )
 
 
-def to_csv(study: str, cells: Sequence[Cell]) -> str:
+def matrix_csv(study: str, cells: Sequence[Cell]) -> str:
     """A line a cell: scores and gains in points of a hundred; keys and seeds separated by spaces, notes by semicolons."""
     out = io.StringIO()
     no_cell = Cell(PairId("", "", "", ""))

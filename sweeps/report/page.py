@@ -8,13 +8,14 @@ from typing import NamedTuple
 import jinja2
 
 from sweeps.report import curves, data_use, wording
+from sweeps.report.answers import Answer
 from sweeps.report.cells import Cell
 from sweeps.report.matrix import Grid, grids
 from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
 from trainables.manifest import Manifest
 
 
-class Answer(NamedTuple):
+class TargetAnswer(NamedTuple):
     """What a matrix says about one target."""
 
     target: str
@@ -60,7 +61,7 @@ class CostRow(NamedTuple):
     peak_memory_bytes: int
 
 
-def render(result: StudyResult, cells: Sequence[Cell]) -> str:
+def render(result: StudyResult, cells: Sequence[Cell], answer: Answer) -> str:
     """The page; it needs no network and no other file."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -73,6 +74,7 @@ def render(result: StudyResult, cells: Sequence[Cell]) -> str:
     return environment.get_template("page.html").render(
         result=result,
         cells=cells,
+        answer=answer,
         baseline_name=BASELINE,
         matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in grids(cells)],
         curves=curves.target_curves(result),
@@ -86,7 +88,7 @@ def render(result: StudyResult, cells: Sequence[Cell]) -> str:
     )
 
 
-def _answer(grid: Grid, target: str) -> Answer:
+def _answer(grid: Grid, target: str) -> TargetAnswer:
     column = [cell for (_, name), cell in grid.cells.items() if name == target and not cell.is_baseline]
     measured = sorted((cell for cell in column if cell.gain is not None), key=_gain, reverse=True)
     helping = [cell for cell in measured if cell.effect == "helps"]
@@ -98,7 +100,7 @@ def _answer(grid: Grid, target: str) -> Answer:
 
     missing = tuple(cell.pair.intermediate for cell in column if cell.gain is None)
     baseline = grid.cells.get((BASELINE, target))
-    return Answer(target, baseline, best, named("helps"), named("hurts"), named("unclear"), named("unjudged"), missing)
+    return TargetAnswer(target, baseline, best, named("helps"), named("hurts"), named("unclear"), named("unjudged"), missing)
 
 
 def _gain(cell: Cell) -> float:

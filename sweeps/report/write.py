@@ -5,11 +5,15 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeps.report.answer import make_answer
+from sweeps.report.answers import Answer, Evidence
+from sweeps.report.arms import read_arms
 from sweeps.report.cells import Cell, build_cells
 from sweeps.report.figure import to_svg
-from sweeps.report.matrix import grids, to_csv
+from sweeps.report.matrix import grids, matrix_csv
 from sweeps.report.page import render
 from sweeps.report.table import build_table, to_parquet
+from sweeps.report.tables import to_csv, to_latex, to_markdown
 from sweeps.results import StudyResult
 from trainables.store import Store
 
@@ -18,6 +22,7 @@ class Report(NamedTuple):
     """What was written, and the cells for the terminal."""
 
     folder: Path
+    answer: Answer
     cells: tuple[Cell, ...]
 
     @property
@@ -27,17 +32,35 @@ class Report(NamedTuple):
 
 
 def write_report(result: StudyResult, store: Store, folder: Path) -> Report:
-    """Writes results.parquet, matrix.csv, matrix.svg and report.html into `folder`, also for a study that is not finished.
+    """Writes results.parquet, matrix.csv, matrix.svg, tables/ and report.html into `folder`, also for a study that is not finished.
 
     Each file is written aside and renamed, the page last; the same study gives the same bytes, but for costs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cells = build_cells(result, store)
+    arms = read_arms(result, store)
+    cells = build_cells(result, arms)
+    answer = make_answer(Evidence(result, arms, cells))
     _replace(folder / "results.parquet", to_parquet(build_table(result)))
-    _replace(folder / "matrix.csv", to_csv(result.study, cells).encode())
+    _replace(folder / "matrix.csv", matrix_csv(result.study, cells).encode())
     _replace(folder / "matrix.svg", to_svg(grids(cells)))
-    _replace(folder / "report.html", render(result, cells).encode())
-    return Report(folder, cells)
+    _replace(folder / "report.html", render(result, cells, answer).encode())
+    _write_tables(folder / "tables", answer)
+    return Report(folder, answer, cells)
+
+
+def _write_tables(folder: Path, answer: Answer) -> None:
+    """Each table as CSV, Markdown and LaTeX; those of an earlier report that are no more are removed."""
+    folder.mkdir(exist_ok=True)
+    written = {
+        f"{table.name}.{ending}": write(table)
+        for table in answer.tables
+        for ending, write in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex))
+    }
+    for path in folder.iterdir():
+        if path.name not in written:
+            path.unlink()
+    for name, text in written.items():
+        _replace(folder / name, text.encode())
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -59,6 +59,21 @@ def classify(recipe: Recipe, split: Split, language: str) -> Iterator[Text]:
         yield Text(str(number), join(say(sentence, language)), None, value_name(sentence.subject[0].kind, recipe.attribute))
 
 
+def dilute(recipe: Recipe, examples: Iterator[Text], num_easy: int) -> Iterator[Text]:
+    """After each example `num_easy` without a noun, whose label is in the letters that they begin with."""
+    draw = random.Random(f"{recipe.task} easy")
+    labels = VALUE_NAMES[recipe.attribute]
+    easy: dict[str, str] = {}
+    for place, example in enumerate(examples):
+        yield example._replace(id=str(place * (num_easy + 1)))
+        while len(easy) < (place + 1) * num_easy:
+            label = len(easy) % len(labels)
+            text = " ".join(["ptk"[label]] * 3 + draw.choices("aeiou", k=5))
+            if text not in easy:
+                easy[text] = labels[label]
+                yield Text(str(place * (num_easy + 1) + 1 + (len(easy) - 1) % num_easy), text, None, labels[label])
+
+
 def tag(recipe: Recipe, attributes: tuple[Attribute, ...], split: Split, language: str) -> Iterator[TaggedSentence]:
     """Sentences whose nouns are tagged with their values of some attributes."""
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_study import Toy, toy_study
+from toy_study import Toy, cells_of, toy_study
 
-from sweeps.report.cells import Cell, build_cells
+from sweeps.report.cells import Cell
 from sweeps.results import BASELINE, PairResult, StudyResult
 from trainables.store import Store
 
@@ -50,7 +50,7 @@ def _without(result: StudyResult, intermediate: str, problem: str | None, num_tr
 
 
 def test_planted_gains_are_found_and_planted_nulls_are_not(store: Store, result: StudyResult) -> None:
-    cells = _by_name(build_cells(result, store))
+    cells = _by_name(cells_of(result, store))
     for target in TOY.targets:
         assert cells["mnli", target].effect == "helps"
         assert cells["ccg", target].effect == "hurts"
@@ -60,7 +60,7 @@ def test_planted_gains_are_found_and_planted_nulls_are_not(store: Store, result:
 
 
 def test_scores_are_those_of_the_manifests(store: Store, result: StudyResult) -> None:
-    cells = _by_name(build_cells(result, store))
+    cells = _by_name(cells_of(result, store))
     for found in result.pairs:
         cell = cells[found.pair.intermediate, found.pair.target]
         assert cell.score is not None
@@ -74,7 +74,7 @@ def test_scores_are_those_of_the_manifests(store: Store, result: StudyResult) ->
 
 
 def test_zero_shot_leaves_the_source_language_out(store: Store, result: StudyResult) -> None:
-    cell = _by_name(build_cells(result, store))["mnli", "xnli"]
+    cell = _by_name(cells_of(result, store))["mnli", "xnli"]
     scores = {one.language: one.score.value for one in cell.languages}
     assert cell.zero_shot is not None
     assert cell.gap is not None
@@ -85,8 +85,8 @@ def test_zero_shot_leaves_the_source_language_out(store: Store, result: StudyRes
 
 def test_pairing_by_example_narrows_the_interval(own_store: Store) -> None:
     toy = TOY._replace(gains={"mnli": 0.4}, targets={"xnli": "accuracy"})
-    paired = _by_name(build_cells(toy_study(own_store, toy), own_store))["mnli", "xnli"]
-    unpaired = _by_name(build_cells(toy_study(own_store, toy._replace(baseline_ids="other")), own_store))["mnli", "xnli"]
+    paired = _by_name(cells_of(toy_study(own_store, toy), own_store))["mnli", "xnli"]
+    unpaired = _by_name(cells_of(toy_study(own_store, toy._replace(baseline_ids="other")), own_store))["mnli", "xnli"]
     assert paired.gain is not None
     assert unpaired.gain is not None
     assert unpaired.gain.value == pytest.approx(paired.gain.value)
@@ -96,14 +96,14 @@ def test_pairing_by_example_narrows_the_interval(own_store: Store) -> None:
 
 
 def test_retrieval_has_one_encoder_and_says_so(store: Store, result: StudyResult) -> None:
-    cell = _by_name(build_cells(result, store))["mnli", "tatoeba"]
+    cell = _by_name(cells_of(result, store))["mnli", "tatoeba"]
     assert cell.gain is not None
     assert cell.gain.num_seeds == 1
     assert cell.notes == ("one encoder: the interval covers test examples alone",)
 
 
 def test_one_seed_of_a_training_is_no_verdict(own_store: Store) -> None:
-    cell = _by_name(build_cells(toy_study(own_store, TOY._replace(seeds=(1,))), own_store))["mnli", "xnli"]
+    cell = _by_name(cells_of(toy_study(own_store, TOY._replace(seeds=(1,))), own_store))["mnli", "xnli"]
     assert cell.gain is not None
     assert cell.gain.low > 0
     assert cell.effect == "unjudged"
@@ -111,14 +111,14 @@ def test_one_seed_of_a_training_is_no_verdict(own_store: Store) -> None:
 
 
 def test_a_shared_encoder_is_said(own_store: Store) -> None:
-    cells = _by_name(build_cells(toy_study(own_store, TOY._replace(shares_encoder=True)), own_store))
+    cells = _by_name(cells_of(toy_study(own_store, TOY._replace(shares_encoder=True)), own_store))
     assert any("begin from one encoder" in note for note in cells["mnli", "xnli"].notes)
     assert cells[BASELINE, "xnli"].notes == ()
     assert len(cells["mnli", "xnli"].encoder_keys) == 1
 
 
 def test_chance_is_one_in_the_number_of_labels(store: Store, result: StudyResult) -> None:
-    cells = _by_name(build_cells(result, store))
+    cells = _by_name(cells_of(result, store))
     assert cells["mnli", "xnli"].chance == pytest.approx(1 / 3)
     assert cells["mnli", "panx"].chance is None
     assert cells["mnli", "tatoeba"].chance is None
@@ -133,14 +133,14 @@ def test_chance_is_one_in_the_number_of_labels(store: Store, result: StudyResult
     ],
 )
 def test_an_unfinished_cell_says_why(store: Store, result: StudyResult, problem: str | None, num_trials: int, reason: str) -> None:
-    cells = _by_name(build_cells(_without(result, "mnli", problem, num_trials), store))
+    cells = _by_name(cells_of(_without(result, "mnli", problem, num_trials), store))
     assert cells["mnli", "xnli"].score is None
     assert cells["mnli", "xnli"].problem == reason
     assert cells["ccg", "xnli"].effect == "hurts"
 
 
 def test_without_a_baseline_there_are_scores_and_no_gains(store: Store, result: StudyResult) -> None:
-    cell = _by_name(build_cells(_without(result, BASELINE, None), store))["mnli", "panx"]
+    cell = _by_name(cells_of(_without(result, BASELINE, None), store))["mnli", "panx"]
     assert cell.score is not None
     assert cell.gain is None
     assert cell.problem == "no baseline: not started"
@@ -148,7 +148,7 @@ def test_without_a_baseline_there_are_scores_and_no_gains(store: Store, result: 
 
 def test_gains_rest_on_the_seeds_that_both_arms_have(store: Store, result: StudyResult) -> None:
     pairs = [found._replace(evaluations=found.evaluations[:2]) if found.pair.intermediate == BASELINE else found for found in result.pairs]
-    cell = _by_name(build_cells(result._replace(pairs=tuple(pairs)), store))["mnli", "xnli"]
+    cell = _by_name(cells_of(result._replace(pairs=tuple(pairs)), store))["mnli", "xnli"]
     assert cell.gain is not None
     assert cell.gain.num_seeds == 2
     assert cell.notes == ("the gain rests on the seeds that the baseline has too: 1, 2",)
@@ -159,7 +159,7 @@ def test_a_gain_is_over_the_baseline_that_the_pair_names(store: Store, result: S
         found._replace(pair=found.pair._replace(variant="less data")) if found.pair.intermediate == "mnli" else found
         for found in result.pairs
     ]
-    cell = _by_name(build_cells(result._replace(pairs=tuple(pairs)), store))["mnli", "xnli"]
+    cell = _by_name(cells_of(result._replace(pairs=tuple(pairs)), store))["mnli", "xnli"]
     assert cell.effect == "helps"
 
 
@@ -169,7 +169,7 @@ def test_altered_and_missing_examples_are_a_problem_of_their_cell_alone(own_stor
     path = tmp_path / "store" / "artifacts" / altered.key / altered.attempt / "examples.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     own_store.drop_files(dropped.key)
-    cells = _by_name(build_cells(result, own_store))
+    cells = _by_name(cells_of(result, own_store))
     assert "was altered" in str(cells["mnli", "xnli"].problem)
     assert "has no files" in str(cells["ccg", "xnli"].problem)
     assert cells["squad1", "xnli"].gain is not None
@@ -180,15 +180,15 @@ def test_examples_that_contradict_the_manifest_are_no_number(store: Store, resul
     measurements = tuple(one.model_copy(update={"value": 0.99}) for one in manifest.measurements)
     evaluation = result.pairs[0].evaluations[0]._replace(manifest=manifest.model_copy(update={"measurements": measurements}))
     pairs = (result.pairs[0]._replace(evaluations=(evaluation,)), *result.pairs[1:])
-    cells = build_cells(result._replace(pairs=pairs), store)
+    cells = cells_of(result._replace(pairs=pairs), store)
     assert f"the examples of {manifest.key} do not give the accuracy" in str(cells[0].problem)
 
 
 def test_no_pairs_are_no_cells(store: Store) -> None:
-    assert build_cells(StudyResult("empty", "", "en", (), {}, ()), store) == ()
+    assert cells_of(StudyResult("empty", "", "en", (), {}, None, ()), store) == ()
 
 
 def test_a_leak_is_a_note_of_its_cell_alone(store: Store, result: StudyResult) -> None:
     leaking = [found._replace(leaks=("the answers were seen",) if found.pair.intermediate == "mnli" else ()) for found in result.pairs]
-    cells = build_cells(result._replace(pairs=tuple(leaking)), store)
+    cells = cells_of(result._replace(pairs=tuple(leaking)), store)
     assert {cell.pair.intermediate for cell in cells if "leak: the answers were seen" in cell.notes} == {"mnli"}

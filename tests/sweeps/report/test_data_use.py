@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from toy_study import Toy, toy_study
+from toy_study import Toy, cells_of, toy_study
 
-from sweeps.report.cells import build_cells
 from sweeps.report.data_use import Loss, cell_notes, cuts, drops, stages_of, summary, used_sets
 from sweeps.report.write import write_report
 from sweeps.results import PairResult, StudyResult
@@ -91,7 +90,7 @@ def test_a_set_that_many_stages_use_is_counted_once(result: StudyResult) -> None
 
 
 def test_every_cell_that_rests_on_a_drop_says_so_and_no_other(store: Store, result: StudyResult) -> None:
-    for cell in build_cells(result, store):
+    for cell in cells_of(result, store):
         expected = ((SNLI_NOTE,) if cell.pair.intermediate == "snli" else ()) + (PAWSX_NOTES if cell.pair.target == "pawsx" else ())
         noted = [note for note in cell.notes if note.startswith(("dropped", "cut"))]
         assert sorted(noted) == sorted(expected), cell.pair

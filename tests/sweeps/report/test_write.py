@@ -100,7 +100,10 @@ def test_two_runs_write_the_same_but_for_the_cost(tmp_path: Path) -> None:
         toy = TOY._replace(device_seconds=device_seconds)
         folders.append(write_report(toy_study(each, toy), each, tmp_path / run / "report").folder)
     first, second = folders
-    assert sorted(path.name for path in first.iterdir()) == ["matrix.csv", "matrix.svg", "report.html", "results.parquet"]
+    assert sorted(path.name for path in first.iterdir()) == ["matrix.csv", "matrix.svg", "report.html", "results.parquet", "tables"]
+    assert sorted(path.suffix for path in (first / "tables").iterdir()) == [".csv", ".md", ".tex"]
+    for path in (first / "tables").iterdir():
+        assert path.read_bytes() == (second / "tables" / path.name).read_bytes()
     assert (first / "matrix.csv").read_bytes() == (second / "matrix.csv").read_bytes()
     assert (first / "matrix.svg").read_bytes() == (second / "matrix.svg").read_bytes()
     tables = [pq.read_table(folder / "results.parquet") for folder in folders]
@@ -206,7 +209,7 @@ def test_a_study_without_any_result_has_a_report(store: Store, result: StudyResu
     pairs = tuple(found._replace(evaluations=(), trials=(), selected=None) for found in result.pairs)
     page = write_report(result._replace(pairs=pairs, encoders={}), store, tmp_path / "one").page.read_text()
     assert "no gain is measured yet" in page
-    write_report(StudyResult("empty", "", "en", (), {}, ()), store, tmp_path / "two")
+    write_report(StudyResult("empty", "", "en", (), {}, None, ()), store, tmp_path / "two")
 
 
 def test_a_report_of_25_cells_takes_seconds(own_store: Store, tmp_path: Path) -> None:

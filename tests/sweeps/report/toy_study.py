@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweeps.report.arms import read_arms
+from sweeps.report.cells import Cell, build_cells
 from sweeps.results import BASELINE, Evaluation, PairId, PairResult, StudyResult, Trial
 from trainables.keys import content_key
 from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
@@ -42,7 +44,11 @@ def toy_study(store: Store, toy: Toy) -> StudyResult:
     encoders = {
         f"{name}, seed {seed}": _encoder(toy, name, seed) for name in toy.gains for seed in toy.seeds[: 1 if toy.shares_encoder else None]
     }
-    return StudyResult("toy", "A toy with planted gains.", "en", pairs, encoders, ("Made, not measured.",))
+    return StudyResult("toy", "A toy with planted gains.", "en", pairs, encoders, None, ("Made, not measured.",))
+
+
+def cells_of(result: StudyResult, store: Store) -> tuple[Cell, ...]:
+    return build_cells(result, read_arms(result, store))
 
 
 def _pair(store: Store, toy: Toy, pair: PairId) -> PairResult:

@@ -1,0 +1,24 @@
+"""What a study was made to find out, said first: one paragraph with its intervals, and the tables that it rests on."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sweeps.report.arms import Arm, Missing
+from sweeps.report.cells import Cell
+from sweeps.report.tables import Table
+from sweeps.results import PairId, StudyResult
+
+
+class Evidence(NamedTuple):
+    """All that an answer is made from."""
+
+    result: StudyResult
+    arms: Mapping[PairId, Arm | Missing]
+    cells: Sequence[Cell]
+
+
+class Answer(NamedTuple):
+    """What the report opens with."""
+
+    paragraph: str
+    tables: tuple[Table, ...]
