@@ -83,8 +83,10 @@ class PairProgram:
         if TASKS.load(self.pair.target).kind == "retrieval":
             starts = list(zip(seeds, encoders, encoders, strict=True))
         else:
-            # Every variant draws the same points: where their trainings are the same, they are one.
-            search = PairSearch(self.builder.study.search, self.builder.study.seed, str(self.pair._replace(variant=VARIANT)))
+            # All rows and variants of a target begin with the same points: a gain is then no luck of the draw, and trainings that are the
+            # same are one.
+            drawn_as = str(self.pair._replace(intermediate=BASELINE, variant=VARIANT))
+            search = PairSearch(self.builder.study.search, self.builder.study.seed, drawn_as)
             while points := search.ask():
                 told = yield from self._round(points, seeds, encoders, search.floors())
                 search.tell(told)

@@ -35,7 +35,7 @@ class Told(NamedTuple):
 class PairSearch:
     """Hands out points and takes results in whole rounds, so that the same results always lead to the same points.
 
-    `name` separates the random numbers of the study's pairs. Optuna saves no sampler state: each sampler is made anew from
+    `name` separates the random numbers of the study's searches. Optuna saves no sampler state: each sampler is made anew from
     (study seed, name, number of points told).
     """
 
