@@ -1,5 +1,6 @@
 """What every example must be before anything is made of it; what is wrong names the example, and where it was read."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -79,8 +80,11 @@ def _problem(task: Task, allowed: frozenset[str], example: Example, labelled: bo
             if label is not None and not 0 <= label < len(options):
                 return f"label {label} is not the index of one of {len(options)} options"
             return _missing("label", label, labelled)
-        case Passage(side=side):
-            return None if side in ("query", "candidate") else f"side {side!r} is not one of query, candidate"
+        case Passage(side=side, relevant=relevant):
+            if side not in ("query", "candidate"):
+                return f"side {side!r} is not one of query, candidate"
+            twice = [one for one, number in Counter(relevant).items() if number > 1]
+            return f"it names the candidate {twice[0]!r} twice" if twice else None
         case Line(text=text):
             return None if text.strip() else "the line is blank"
     return None

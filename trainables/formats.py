@@ -1,8 +1,10 @@
 """Readers of the file formats that several data sets share; a file that breaks its format is a one-line error that says where."""
 
 import csv
+import functools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,15 +108,52 @@ def jsonl_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, line in enumerate(text_lines(path), 1):
         where = f"{path}:{number}"
         try:
-            value = json.loads(line)
+            value = _json_value(line, where)
         except json.JSONDecodeError as error:
             raise ValueError(f"{where}: expected JSON, but {error.msg} at character {error.pos + 1}") from error
         reading(where)
         yield where, of_kind(value, dict, where)
 
 
-def member(value: Mapping[str, Any], key: str, kind: type[_Value], where: str) -> _Value:
-    """`value[key]`, which must be there and of this JSON type; `where` says where `value` is."""
+def read_json(path: Path) -> Any:
+    """The JSON value that a file holds."""
+    try:
+        return _json_value("\n".join(text_lines(path)), str(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from error
+
+
+def _json_value(text: str, where: str) -> Any:
+    """A JSONDecodeError for what is no JSON; a ValueError that begins with `where` for what is, and cannot be meant."""
+    try:
+        return json.loads(
+            text, object_pairs_hook=functools.partial(_each_once, where=where), parse_int=functools.partial(_integer, where=where)
+        )
+    except RecursionError:
+        raise ValueError(f"{where}: expected JSON, found brackets within brackets without end") from None
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]], *, where: str) -> dict[str, Any]:
+    """An object whose keys differ: of a key that is given twice, Python would keep the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        count = Counter(key for key, _ in pairs)
+        raise ValueError(f"{where}: the key {next(key for key in count if count[key] > 1)!r} is given twice")
+    return found
+
+
+_MAX_DIGITS = 100
+
+
+def _integer(digits: str, *, where: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"{where}: expected an integer of at most {_MAX_DIGITS} digits, found {digits[:40]}... ({len(digits)} characters)")
+    return int(digits)
+
+
+def member(value: object, key: str, kind: type[_Value], where: str) -> _Value:
+    """`value[key]`, which must be there and of this JSON type, in an object; `where` says where `value` is."""
+    value = of_kind(value, dict, where)
     if key not in value:
         raise ValueError(f"{where}: expected the key {key!r}, found {', '.join(map(repr, value)) or 'none'}")
     return of_kind(value[key], kind, f"{where}: {key}")
@@ -122,8 +161,16 @@ def member(value: Mapping[str, Any], key: str, kind: type[_Value], where: str) -
 
 def of_kind(value: object, kind: type[_Value], where: str) -> _Value:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{where}: expected {_KINDS[kind]}, found {json.dumps(value, ensure_ascii=False)[:40]}")
+        raise ValueError(f"{where}: expected {_KINDS[kind]}, found {shown(value)}")
     return value
+
+
+def shown(value: object) -> str:
+    """The beginning of a JSON value, for a message."""
+    try:
+        return json.dumps(value, ensure_ascii=False)[:40]
+    except RecursionError:
+        return "brackets within brackets without end"
 
 
 def nli_pair(example_id: str, premise: str, hypothesis: str, label: str | int | None) -> Text | Dropped:

@@ -1,12 +1,11 @@
 """Readers of SQuAD's JSON, versions 1.1 and 2.0, and of the hub's copies of it."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainables.examples import Answer, Dropped, Question
-from trainables.formats import member, of_kind, text_lines
+from trainables.formats import member, of_kind, read_json
 from trainables.places import reading
 
 _WITHHELD = [{"answer_start": 0, "text": ""}]
@@ -62,15 +61,11 @@ def _squad_entries(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 
 def squad_paragraphs(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Each paragraph of a SQuAD file as JSON, with its path in the file and its context."""
-    try:
-        root = json.loads("\n".join(text_lines(path)))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from error
-    for a, article in enumerate(member(of_kind(root, dict, str(path)), "data", list, str(path))):
+    for a, article in enumerate(member(read_json(path), "data", list, str(path))):
         place = f"{path}: data[{a}]"
-        for p, paragraph in enumerate(member(of_kind(article, dict, place), "paragraphs", list, place)):
+        for p, paragraph in enumerate(member(article, "paragraphs", list, place)):
             place = f"{path}: data[{a}].paragraphs[{p}]"
-            yield place, member(of_kind(paragraph, dict, place), "context", str, place), paragraph
+            yield place, member(paragraph, "context", str, place), paragraph
 
 
 class LostAnswerError(ValueError):

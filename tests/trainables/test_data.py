@@ -125,6 +125,7 @@ def test_dropped_entries_are_counted_by_reason() -> None:
         ("multiple_choice", Choice("a", "x", ("y", "z"), 2), "example 'a': label 2 is not the index of one of 2 options"),
         ("multiple_choice", Choice("a", "x", ("y", "z"), None), "example 'a': it has no label: this split is unlabelled"),
         ("retrieval", Passage("a", "x", "left", ()), "example 'a': side 'left' is not one of query, candidate"),
+        ("retrieval", Passage("a", "x", "query", ("b", "c", "b")), "example 'a': it names the candidate 'b' twice"),
         ("retrieval", Passage("a", "x", "query", ("b",)), "1 queries and 0 candidates; there must be some of each"),
         ("mlm", Line("a", " \n", None), "example 'a': the line is blank"),
     ],

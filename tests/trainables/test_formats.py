@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from trainables.formats import (
     nli_jsonl_pairs,
     nli_pair,
     parallel_lines,
+    read_json,
     tagged_sentences,
     text_lines,
     tsv_rows,
@@ -206,6 +208,9 @@ def answer(text: object, start: object) -> dict[str, object]:
         (pairs, '{"premise": "a", "hypothesis": "b", "label": "c"}\n{"premise', ":2: expected JSON, but Unterminated string starting at"),
         (pairs, "[1]\n", ":1: expected an object, found [1]"),
         (pairs, '{"premise": "a"}\n', ":1: expected the key 'hypothesis', found 'premise'"),
+        (pairs, '{"premise": "a", "label": "b", "label": "c"}\n', ":1: the key 'label' is given twice"),
+        (pairs, "[" * 100_000 + "\n", ":1: expected JSON, found brackets within brackets without end"),
+        (pairs, '{"premise": ' + "7" * 5000 + "}\n", ":1: expected an integer of at most 100 digits, found 7777"),
         (pairs, '{"premise": 5, "hypothesis": "b", "label": "c"}\n', ":1: premise: expected a string, found 5"),
         (parallel, "a\n", "two.txt: 2 lines, expected 1, as in "),
         (parallel, "a\n \n", ":2: expected a sentence, found a blank line"),
@@ -225,6 +230,9 @@ def answer(text: object, start: object) -> dict[str, object]:
         (treebank, word("1", " ", "X"), ":1: expected a word, perhaps a tab and a tag, found ' \\tX'"),
         (treebank, word("1", "a", ""), ":1: expected a word, perhaps a tab and a tag, found 'a\\t'"),
         (squad, '{"data": [\n', ":1: expected JSON, but Expecting value"),
+        (squad, '{"data": ' + "[" * 100_000, ": expected JSON, found brackets within brackets without end"),
+        (squad, '{"data": ' + "7" * 5000 + "}", ": expected an integer of at most 100 digits, found 7777"),
+        (squad, '{"data": [], "a\\nb": 1, "a\\nb": 2}', ": the key 'a\\nb' is given twice"),
         (squad, "[]", ": expected an object, found []"),
         (squad, "{}", ": expected the key 'data', found none"),
         (squad, squad_file(CAT, context=5), ": data[0].paragraphs[0]: context: expected a string, found 5"),
@@ -246,6 +254,15 @@ def test_bad_input_is_one_line_that_says_where(tmp_path: Path, read: Reader, con
         list(read(path))
     assert str(caught.value).startswith(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_looking_for_doubled_keys_is_linear(tmp_path: Path) -> None:
+    """Counting each key by itself would take an hour."""
+    content = "{" + ", ".join(f'"k{number}": 0' for number in [*range(200_000), 199_999]) + "}"
+    started = time.process_time()
+    with pytest.raises(ValueError, match=r"a\.json: the key 'k199999' is given twice$"):
+        read_json(write(tmp_path / "a.json", content))
+    assert time.process_time() - started < 10
 
 
 def test_member_is_strict_about_types(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.trainables.task_cases import CASES, COUNTS
 from tests.trainables.task_cases.case import Case, hub_squad, jsonl, squad_json
+from tests.trainables.task_cases.retrieval import ARTICLE, ENTITIES
 from trainables.data import load_examples
 from trainables.examples import Dropped, Example, Passage, Question, Text
 from trainables.metrics import METRICS
@@ -244,6 +245,44 @@ def test_an_example_that_does_not_fit_is_named_with_its_line(name, split, langua
         load_examples(spec, tmp_path)
     assert str(caught.value).startswith(str(tmp_path / path))
     assert "\n" not in str(caught.value)
+
+
+PARAGRAPH = {"context": "ab", "sentence_breaks": [[0, 2]]}
+
+
+def xquad_r_file(paragraph: dict[str, Any]) -> str:
+    return json.dumps({"data": [{"paragraphs": [paragraph]}]})
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "path", "content", "message"),
+    [
+        ("bucc2018", "zh", "bucc2018/zh-en.test.gold", None, ":{n}: the pair {pair} is also on line 1; give it once"),
+        ("lareqa", "de", "lareqa/xquad-r/de.json", xquad_r_file(PARAGRAPH | {"qas": [5]}), "{q}: expected an object, found 5"),
+        (
+            *("lareqa", "de", "lareqa/xquad-r/de.json", xquad_r_file(PARAGRAPH | {"qas": [{"answers": ["a"]}]})),
+            '{q}.answers[0]: expected an object, found "a"',
+        ),
+        (
+            *("mewslix", "tr", "mewsli-x/wikinews_mentions-test.jsonl", jsonl(ARTICLE | {"mentions": [ARTICLE["mentions"][0], 5]})),
+            ":1: mentions[1]: expected an object, found 5",
+        ),
+        (
+            *("mewslix", "tr", "mewsli-x/candidate_set_entities.jsonl", jsonl(ENTITIES[0] | {"sentence_spans": [[0, 22]]})),
+            ":1: sentence_spans[0]: expected an object, found [0, 22]",
+        ),
+    ],
+)
+def test_what_is_no_sentence_pair_or_object_is_named_with_its_place(name, language, path, content, message, tmp_path: Path) -> None:
+    case = next(case for case in CASES if (case.task, case.split, case.language) == (name, "test", language) and path in case.files)
+    gold = case.files[path].splitlines()
+    wrong = {path: content or "".join(f"{line}\n" for line in (*gold, gold[0]))}
+    for file, text in (case.files | wrong).items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(text.encode())
+    place = message.format(n=len(gold) + 1, pair=", ".join(map(repr, gold[0].split("\t"))), q=": data[0].paragraphs[0].qas[0]")
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{tmp_path / path}{place}')}$"):
+        list(find_origin(name, TASKS.load(name), "test", language, tmp_path).entries())
 
 
 def test_a_row_of_the_hub_that_does_not_fit_is_named() -> None:

@@ -27,13 +27,19 @@ def read_row(row: Mapping[str, Any], language: str, number: int) -> list[Example
 
 
 def read_files(paths: Sequence[Path], _language: str) -> Entries:
-    """Sentences of either language, an id and a text a line, and the gold pairs of ids."""
+    """Sentences of either language, an id and a text a line, and the gold pairs of ids, each once: given twice, it would count twice."""
     foreign, english, gold = paths
     english_ids = {row["id"] for _, row in _numbered(english, ("id", "text"))}
     relevant: dict[str, list[str]] = {row["id"]: [] for _, row in _numbered(foreign, ("id", "text"))}
+    lines: dict[tuple[str, str], int] = {}
     for number, row in _numbered(gold, ("query", "candidate")):
         if row["query"] not in relevant or row["candidate"] not in english_ids:
-            raise ValueError(f"{gold}:{number}: expected ids of {foreign.name} and {english.name}, not {row['query']}, {row['candidate']}")
+            raise ValueError(
+                f"{gold}:{number}: expected ids of {foreign.name} and {english.name}, not {row['query']!r}, {row['candidate']!r}"
+            )
+        first = lines.setdefault((row["query"], row["candidate"]), number)
+        if first != number:
+            raise ValueError(f"{gold}:{number}: the pair {row['query']!r}, {row['candidate']!r} is also on line {first}; give it once")
         relevant[row["query"]].append(row["candidate"])
     for _, row in _numbered(foreign, ("id", "text")):
         yield Passage(row["id"], row["text"].strip(), "query", tuple(relevant[row["id"]]))

@@ -10,13 +10,12 @@ test. The categories are in the data, so the label set is read from there and is
 jiant's files are published nowhere, so it is not known whether both layouts give the same words.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trainables.examples import Entries, Sentence
-from trainables.formats import of_kind, text_lines, tsv_rows
+from trainables.formats import of_kind, read_json, text_lines, tsv_rows
 from trainables.places import reading
 from trainables.task import FileSource, Split, Task
 
@@ -35,11 +34,8 @@ def read_files(paths: Sequence[Path], _language: str) -> Entries:
 def read_tags_to_id(paths: Sequence[Path]) -> tuple[str, ...]:
     """The tags in the order of their numbers, which must be 0, 1, 2, ...; jiant reads them from integers and from strings alike."""
     (path,) = paths
-    try:
-        found = json.loads("\n".join(text_lines(path)))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from None
-    numbered = {tag: _number(value, f"{path}: {tag}") for tag, value in of_kind(found, dict, str(path)).items()}
+    found = of_kind(read_json(path), dict, str(path))
+    numbered = {tag: _number(value, f"{path}: {tag!r}") for tag, value in found.items()}
     tags = tuple(sorted(numbered, key=lambda tag: numbered[tag]))
     for place, tag in enumerate(tags):
         if numbered[tag] != place:

@@ -4,13 +4,12 @@ The candidates of every language's questions are the sentences of all languages'
 XTREME-R embeds them; the sentence that holds the answer is relevant in each language. The hub's copy lacks the sentence breaks.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainables.examples import Dropped, Entries, Passage
-from trainables.formats import member
+from trainables.formats import member, shown
 from trainables.squad_format import squad_paragraphs
 from trainables.task import FileSource, Task
 
@@ -59,7 +58,7 @@ def _paragraphs(path: Path) -> Iterator[_Paragraph]:
             answers = member(question, "answers", list, where)
             if len(answers) != 1:
                 raise ValueError(f"{where}: expected one answer, found {len(answers)}")
-            start = member(answers[0], "answer_start", int, where)
+            start = member(answers[0], "answer_start", int, f"{where}.answers[0]")
             sentence = next((context[first:end] for first, end in breaks if first <= start < end), None)
             answered.append((member(question, "id", str, where), member(question, "question", str, where), sentence))
         yield _Paragraph(path.stem, number, context, [context[first:end] for first, end in breaks], answered)
@@ -69,7 +68,7 @@ def _breaks(given: list[Any], length: int, place: str) -> list[tuple[int, int]]:
     for found in given:
         is_pair = isinstance(found, list) and len(found) == 2 and all(type(bound) is int for bound in found)
         if not is_pair or not 0 <= found[0] < found[1] <= length:
-            raise ValueError(f"{place}.sentence_breaks: expected pairs of characters up to {length}, found {json.dumps(found)[:40]}")
+            raise ValueError(f"{place}.sentence_breaks: expected pairs of characters up to {length}, found {shown(found)}")
     return [(first, end) for first, end in given]
 
 

@@ -23,15 +23,15 @@ def read_files(paths: Sequence[Path], language: str) -> Entries:
     for where, row in jsonl_rows(mentions):
         context = member(row, "context", dict, where)
         if member(context, "language", str, where) == language:
-            for mention in member(row, "mentions", list, where):
-                yield _mention(context, mention, where)
+            for number, mention in enumerate(member(row, "mentions", list, where)):
+                yield _mention(context, mention, f"{where}: mentions[{number}]")
     for where, row in jsonl_rows(entities):
         description = member(row, "description", str, where)
         sentences = [description[first:end] for first, end in _spans(row, len(description), where)]
         yield Passage(member(row, "entity_id", str, where), _one_line(" ".join(sentences)), "candidate", ())
 
 
-def _mention(context: Mapping[str, Any], mention: Mapping[str, Any], where: str) -> Passage | Dropped:
+def _mention(context: Mapping[str, Any], mention: object, where: str) -> Passage | Dropped:
     example_id, span = member(mention, "example_id", str, where), member(mention, "mention_span", dict, where)
     text, name = member(context, "text", str, where), member(span, "text", str, where)
     start, end = member(span, "start", int, where), member(span, "end", int, where)
@@ -46,10 +46,11 @@ def _mention(context: Mapping[str, Any], mention: Mapping[str, Any], where: str)
 
 
 def _spans(holder: Mapping[str, Any], length: int, where: str) -> Iterator[tuple[int, int]]:
-    for span in member(holder, "sentence_spans", list, where):
-        first, end = member(span, "start", int, where), member(span, "end", int, where)
+    for number, span in enumerate(member(holder, "sentence_spans", list, where)):
+        place = f"{where}: sentence_spans[{number}]"
+        first, end = member(span, "start", int, place), member(span, "end", int, place)
         if not 0 <= first < end <= length:
-            raise ValueError(f"{where}: sentence_spans: expected characters up to {length}, found {first} to {end}")
+            raise ValueError(f"{place}: expected characters up to {length}, found {first} to {end}")
         yield first, end
 
 
