@@ -3,6 +3,7 @@
 All as in google-research/xtreme@838c13b, evaluate.py, but for LAReQA, for which that script names no languages and has no score.
 """
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -60,9 +61,36 @@ def file_name(task: str, language: str) -> str:
     return f"test-{language}.{LAYOUTS[task].suffix}"
 
 
-def task_folders(root: Path) -> tuple[str, ...]:
-    """The names of the folders in `root`, sorted, without hidden ones."""
-    return tuple(sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")))
+def visible(folder: Path) -> tuple[Path, ...]:
+    """What lies in a folder, sorted, without what is hidden."""
+    return tuple(sorted(path for path in folder.iterdir() if not path.name.startswith(".")))
+
+
+class Contents(NamedTuple):
+    """What a folder of predictions or labels holds."""
+
+    tasks: tuple[str, ...]
+    others: tuple[Path, ...]
+    """Files and folders that are no task's."""
+
+
+def contents_of(option: str, folder: Path) -> Contents:
+    """A ValueError for what is no folder, and for a folder whose name is nearly a task's: its files would be missed."""
+    if not folder.is_dir():
+        raise ValueError(f"{option} {folder}: " + ("it is a file; give a folder" if folder.exists() else "there is no such folder"))
+    tasks, others = [], []
+    for path in visible(folder):
+        is_task = path.name in LAYOUTS
+        near = difflib.get_close_matches(path.name, LAYOUTS, n=1) if path.is_dir() and not is_task else []
+        if near:
+            raise ValueError(f"{folder}: no task is called {path.name!r}; did you mean {near[0]!r}?")
+        if is_task and not path.is_dir():
+            raise ValueError(f"{path}: expected a folder of files {file_name(path.name, '<language>')}, found a file")
+        if is_task:
+            tasks.append(path.name)
+        else:
+            others.append(path)
+    return Contents(tuple(tasks), tuple(others))
 
 
 def benchmark_tasks(benchmark: str) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ has the mean average precision of its 20 best candidates, so that XTREME-R has i
 
 import difflib
 import functools
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sweeps.benchmarks import GROUPS, LAYOUTS, benchmark_tasks, file_name, task_folders
+from sweeps.benchmarks import GROUPS, LAYOUTS, benchmark_tasks, contents_of, file_name, visible
 from sweeps.score_files import (
     UNLABELLED,
     TagFile,
+    check_line_numbers,
+    is_blank,
     read_answers,
     read_labels,
     read_line_numbers,
@@ -24,7 +26,7 @@ from sweeps.score_files import (
     read_relevant,
     read_tags,
 )
-from trainables.catalogue import did_you_mean
+from trainables.catalogue import listed
 from trainables.examples import Answer
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.metrics import answer_scores, average_precision, mlqa_tokens, span_counts_of, squad_tokens
@@ -51,6 +53,8 @@ class FileScore(NamedTuple):
     """Labels, sentences, pairs, questions or queries of the labels' file."""
     num_unanswered: int = 0
     """Questions or queries without a prediction, which count as wrong."""
+    num_blank: int = 0
+    """Questions whose gold answer is blank, which only an answer without a word matches."""
 
 
 class TaskScore(NamedTuple):
@@ -87,9 +91,9 @@ class BenchmarkScore(NamedTuple):
     benchmark: str
     tasks: Mapping[str, TaskScore]
     not_scored: Mapping[str, str]
-    """Tasks of the benchmark, and folders, with the reason."""
+    """Tasks of the benchmark, and folders of other tasks, with the reason."""
     ignored: tuple[str, ...]
-    """Files of predictions that are none of the benchmark's, `<task>/<name>`."""
+    """What else lies in the two folders, and is no file of the benchmark's."""
 
     @property
     def means(self) -> dict[str, float]:
@@ -104,12 +108,17 @@ class BenchmarkScore(NamedTuple):
     @property
     def unanswered(self) -> dict[str, int]:
         """How many questions or queries have no prediction, by `<task>/<language>`; none where all have one."""
-        return {
-            f"{task}/{language}": score.num_unanswered
-            for task, found in self.tasks.items()
-            for language, score in found.languages.items()
-            if score.num_unanswered
-        }
+        return {place: score.num_unanswered for place, score in self._files() if score.num_unanswered}
+
+    @property
+    def blank(self) -> dict[str, int]:
+        """How many questions have a blank gold answer alone, by `<task>/<language>`; none where all have a text."""
+        return {place: score.num_blank for place, score in self._files() if score.num_blank}
+
+    def _files(self) -> Iterator[tuple[str, FileScore]]:
+        for task, found in self.tasks.items():
+            for language, score in found.languages.items():
+                yield f"{task}/{language}", score
 
     def as_json(self) -> dict[str, Any]:
         """The official output, and `notes`."""
@@ -118,6 +127,7 @@ class BenchmarkScore(NamedTuple):
             "language_set": LANGUAGE_SETS[self.benchmark].version,
             "num_examples": {task: {code: one.num_examples for code, one in found.languages.items()} for task, found in self.tasks.items()},
             "unanswered": self.unanswered,
+            "blank": self.blank,
             "not_scored": dict(self.not_scored),
             "ignored": list(self.ignored),
         }
@@ -126,15 +136,20 @@ class BenchmarkScore(NamedTuple):
 
 def score_folders(predictions: Path, labels: Path, benchmark: str) -> BenchmarkScore:
     """Scores every task of a benchmark that both folders have, in all of the benchmark's languages; a ScoreError says what is wrong."""
-    for option, folder in (("--predictions", predictions), ("--labels", labels)):
-        if not folder.is_dir():
-            raise ScoreError(f"{option} {folder}: there is no such folder")
-    predicted, labelled = task_folders(predictions), task_folders(labels)
-    for name in predicted:
-        if name not in LAYOUTS:
-            raise ScoreError(f"{predictions / name}: no task has this name{did_you_mean(name, tuple(LAYOUTS))}")
-    not_scored = {name: f"no task of {benchmark}" for name in predicted if name not in benchmark_tasks(benchmark)}
-    tasks = {}
+    try:
+        return _score_folders(predictions, labels, benchmark)
+    except OSError as error:
+        raise ScoreError(f"{error.filename}: {error.strerror}") from None
+
+
+def _score_folders(predictions: Path, labels: Path, benchmark: str) -> BenchmarkScore:
+    try:
+        predicted, other_predictions = contents_of("--predictions", predictions)
+        labelled, other_labels = contents_of("--labels", labels)
+    except ValueError as error:
+        raise ScoreError(str(error)) from None
+    not_scored = {name: f"no task of {benchmark}" for name in (*predicted, *labelled) if name not in benchmark_tasks(benchmark)}
+    tasks: dict[str, TaskScore] = {}
     for task in benchmark_tasks(benchmark):
         if task in predicted and task in labelled:
             tasks[task] = _score_task(task, predictions / task, labels / task, benchmark)
@@ -143,18 +158,22 @@ def score_folders(predictions: Path, labels: Path, benchmark: str) -> BenchmarkS
                 "labels without predictions" if task in labelled else "no labels" if task in predicted else "in neither folder"
             )
     if not tasks:
-        names = f"{', '.join(predicted) or 'none'} and {', '.join(labelled) or 'none'}"
-        raise ScoreError(f"{predictions} and {labels} have no task of {benchmark} in common; their folders are {names}")
-    return BenchmarkScore(benchmark, tasks, not_scored, _ignored(predictions, tasks, benchmark))
-
-
-def _ignored(predictions: Path, tasks: Mapping[str, TaskScore], benchmark: str) -> tuple[str, ...]:
-    ignored = []
+        names = f"{_listed(predicted, other_predictions)} and {_listed(labelled, other_labels)}"
+        raise ScoreError(f"{predictions} and {labels} have no task of {benchmark} in common; in them are {names}")
+    others = [*other_predictions, *other_labels]
     for task in tasks:
         known = {file_name(task, language) for language in LANGUAGE_SETS[benchmark].languages[task]}
-        names = sorted(path.name for path in (predictions / task).iterdir() if not path.name.startswith("."))
-        ignored += [f"{task}/{name}" for name in names if name not in known]
-    return tuple(ignored)
+        others += [path for folder in (predictions, labels) for path in visible(folder / task) if path.name not in known]
+    return BenchmarkScore(benchmark, tasks, not_scored, tuple(map(_named, others)))
+
+
+def _listed(tasks: Sequence[str], others: Sequence[Path]) -> str:
+    return listed([*tasks, *(_named(Path(path.name)) for path in others)]) or "nothing"
+
+
+def _named(path: Path) -> str:
+    """On one line, whatever a name holds."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _score_task(task: str, predictions: Path, labels: Path, benchmark: str) -> TaskScore:
@@ -181,7 +200,11 @@ def score_file(task: str, language: str, predictions: Path, labels: Path) -> Fil
             allowed = TASKS.load(task).labels
             return _accuracy(read_labels(predictions, allowed), read_labels(labels, allowed, UNLABELLED), both)
         case "line_numbers":
-            return _accuracy(read_line_numbers(predictions), read_line_numbers(labels, UNLABELLED), both)
+            said, right = read_line_numbers(predictions), read_line_numbers(labels, UNLABELLED)
+            score = _accuracy(said, right, both)
+            check_line_numbers(said, predictions)
+            check_line_numbers(right, labels)
+            return score
         case "options":
             return _accuracy(read_options(predictions), read_options(labels, UNLABELLED), both)
         case "tags":
@@ -246,7 +269,8 @@ def _answer_scores(
     _check_ids(predicted, gold, both)
     scores = [answer_scores(predicted[one], answers, tokens_of) for one, answers in gold.items() if one in predicted]
     exact_match, f1 = sum(exact for _, exact in scores), sum(f1 for f1, _ in scores)
-    return FileScore({"exact_match": 100 * exact_match / len(gold), "f1": 100 * f1 / len(gold)}, len(gold), len(gold) - len(scores))
+    metrics = {"exact_match": 100 * exact_match / len(gold), "f1": 100 * f1 / len(gold)}
+    return FileScore(metrics, len(gold), len(gold) - len(scores), sum(map(is_blank, gold.values())))
 
 
 def _ranking_scores(predicted: Mapping[str, list[str]], gold: Mapping[str, list[str]], both: Both) -> FileScore:

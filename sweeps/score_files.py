@@ -1,13 +1,12 @@
 """Readers of labels and predictions in the layout of XTREME; what breaks it is a one-line error that names file and line, or id."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainables.examples import Answer
-from trainables.formats import jsonl_rows, member, text_lines
+from trainables.formats import jsonl_rows, member, of_kind, read_json, shown, text_lines
 
 UNLABELLED = "; XTREME's own copies of the test sets have no labels"
 """Ends an error about gold labels that are none."""
@@ -33,12 +32,22 @@ def read_labels(path: Path, allowed: Sequence[str], hint: str = "") -> list[str]
 
 
 def read_line_numbers(path: Path, hint: str = "") -> list[str]:
-    """Whole numbers, one a line, as they are written: the official script compares them as text."""
+    """Whole numbers, one a line, as they are written: the official script compares them as text. Whether so many lines are there
+    is for `check_line_numbers`."""
     numbers = _stripped(path, "a line number, counted from 0")
     for number, text in enumerate(numbers, 1):
         if re.fullmatch(r"[0-9]+", text) is None:
             raise ValueError(f"{path}:{number}: expected a line number, counted from 0, found {text[:_SHOWN]!r}{hint}")
     return numbers
+
+
+def check_line_numbers(numbers: Sequence[str], path: Path) -> None:
+    """There are as many candidates as queries, so that a number from the count of lines on is of none."""
+    num_lines = len(numbers)
+    for number, text in enumerate(numbers, 1):
+        digits = text.lstrip("0")
+        if len(digits) > len(str(num_lines)) or int(digits or 0) >= num_lines:
+            raise ValueError(f"{path}:{number}: expected a line number from 0 to {num_lines - 1}, found {text[:_SHOWN]!r}")
 
 
 def read_tags(path: Path, allowed: Sequence[str], hint: str = "") -> TagFile:
@@ -68,15 +77,17 @@ def read_pairs(path: Path) -> set[tuple[str, ...]]:
         if len(pair) != 2 or not all(one.strip() for one in pair):
             raise ValueError(f"{path}:{number}: expected two ids with a tab between them, found {line[:_SHOWN]!r}")
         if pair in lines:
-            raise ValueError(f"{path}:{number}: the pair {' '.join(pair)} is also on line {lines[pair]}; give it once")
+            raise ValueError(f"{path}:{number}: the pair {pair[0]!r}, {pair[1]!r} is also on line {lines[pair]}; give it once")
         lines[pair] = number
     return set(lines)
 
 
 def read_options(path: Path, hint: str = "") -> list[int]:
-    """The `label` of each JSON object, one a line."""
-    labels = []
+    """The `label` of each JSON object, one a line; an `idx` beside it must be the line's number from 0, as in XCOPA's files."""
+    labels: list[int] = []
     for where, row in jsonl_rows(path):
+        if "idx" in row and member(row, "idx", int, where) != len(labels):
+            raise ValueError(f"{where}: idx: expected {len(labels)}, for lines are in the order of the data set, found {row['idx']}")
         labels.append(member(row, "label", int, where))
         if labels[-1] not in (0, 1):
             raise ValueError(f"{where}: label: expected 0 or 1, found {labels[-1]}{hint}")
@@ -86,33 +97,45 @@ def read_options(path: Path, hint: str = "") -> list[int]:
 def read_answers(path: Path) -> dict[str, str]:
     """`{question: text}`."""
     root = _object(path)
-    return {question: member(root, question, str, str(path)) for question in root}
+    return {question: of_kind(answer, str, f"{path}: {question!r}") for question, answer in root.items()}
 
 
 def read_questions(path: Path) -> dict[str, tuple[Answer, ...]]:
-    """The answers of each question of a SQuAD file, or of the list that such a file has under `data`."""
-    root = _json(path)
+    """The answers of each question of a SQuAD file, or of the list that such a file has under `data`.
+
+    A blank answer is one like any other, as for the official script, but where all are blank they are none.
+    """
+    root = read_json(path)
     articles = member(root, "data", list, str(path)) if isinstance(root, dict) else root
     answers: dict[str, tuple[Answer, ...]] = {}
+    places: dict[str, str] = {}
     for place, question in _questions(articles, str(path)):
         question_id = member(question, "id", str, place)
         if question_id in answers:
             raise ValueError(f"{place}: the id {question_id!r} is given twice")
         texts = [member(answer, "text", str, where) for where, answer in _items(question, "answers", place)]
-        if not any(texts):
-            raise ValueError(f"{place}: expected an answer to question {question_id!r}, found none{UNLABELLED}")
-        answers[question_id] = tuple(Answer(text, 0) for text in texts)
+        answers[question_id], places[question_id] = tuple(Answer(text, 0) for text in texts), place
+    is_labelled = any(not is_blank(found) for found in answers.values())
+    for question_id, found in answers.items():
+        if not found or not is_labelled:
+            what, hint = "a blank one" if found else "none", "" if is_labelled else UNLABELLED
+            raise ValueError(f"{places[question_id]}: expected an answer to question {question_id!r}, found {what}{hint}")
     return answers
+
+
+def is_blank(answers: Sequence[Answer]) -> bool:
+    """Whether no answer has a text."""
+    return not any(answer.text.strip() for answer in answers)
 
 
 def read_rankings(path: Path) -> dict[str, list[str]]:
     """`{query: [candidates]}`."""
     root = _object(path)
-    rankings = {query: member(root, query, list, str(path)) for query in root}
+    rankings = {query: of_kind(candidates, list, f"{path}: {query!r}") for query, candidates in root.items()}
     for query, candidates in rankings.items():
         for candidate in candidates:
             if not isinstance(candidate, str):
-                raise ValueError(f"{path}: {query}: expected a list of ids, which are strings, found {json.dumps(candidate)[:_SHOWN]}")
+                raise ValueError(f"{path}: {query!r}: expected a list of ids, which are strings, found {shown(candidate)}")
     return rankings
 
 
@@ -121,7 +144,7 @@ def read_relevant(path: Path) -> dict[str, list[str]]:
     relevant = read_rankings(path)
     for query, candidates in relevant.items():
         if not candidates:
-            raise ValueError(f"{path}: {query}: expected a right candidate, found none")
+            raise ValueError(f"{path}: {query!r}: expected a right candidate, found none")
     return relevant
 
 
@@ -144,30 +167,13 @@ def _items(parent: Mapping[str, Any], key: str, place: str) -> Iterator[tuple[st
     """The objects of the list under `key`, each after its place."""
     for index, item in enumerate(member(parent, key, list, place)):
         where = f"{place}{'.' if place.endswith(']') else ': '}{key}[{index}]"
-        if not isinstance(item, dict):
-            raise ValueError(f"{where}: expected an object, found {json.dumps(item, ensure_ascii=False)[:_SHOWN]}")
-        yield where, item
+        yield where, of_kind(item, dict, where)
 
 
 def _object(path: Path) -> dict[str, Any]:
     """The JSON object in a file, or the one under its `data`."""
-    root = _json(path)
+    root = read_json(path)
     root = root["data"] if isinstance(root, dict) and isinstance(root.get("data"), dict) else root
     if not isinstance(root, dict):
-        raise ValueError(f"{path}: expected an object with an entry for each id, found {json.dumps(root, ensure_ascii=False)[:_SHOWN]}")
+        raise ValueError(f"{path}: expected an object with an entry for each id, found {shown(root)}")
     return root
-
-
-def _json(path: Path) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"{path}: the key {twice!r} is given twice")
-        return found
-
-    try:
-        return json.loads("\n".join(text_lines(path)), object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, but {error.msg}") from error

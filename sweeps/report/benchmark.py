@@ -7,6 +7,7 @@ from rich.text import Text
 from sweeps.benchmarks import GROUPS, benchmark_tasks
 from sweeps.report.wording import count
 from sweeps.score import BenchmarkScore, TaskScore
+from trainables.catalogue import listed
 
 
 def terminal_scores(score: BenchmarkScore) -> Group:
@@ -55,11 +56,16 @@ def _what_stands_for(found: TaskScore) -> str:
 
 
 def _notes(score: BenchmarkScore) -> list[str]:
-    unanswered = [
-        f"{place}: {number:,} of {score.tasks[task].languages[language].num_examples:,} are not predicted and count as wrong"
-        for place, number in score.unanswered.items()
+    counted = [
+        f"{place}: {number:,} of {score.tasks[task].languages[language].num_examples:,} {what}"
+        for what, numbers in (
+            ("are not predicted and count as wrong", score.unanswered),
+            ("have a blank gold answer, which only an answer without a word matches", score.blank),
+        )
+        for place, number in numbers.items()
         for task, language in [place.split("/")]
     ]
     reasons = dict.fromkeys(score.not_scored.values())
     not_scored = [f"not scored, {one}: {', '.join(name for name, why in score.not_scored.items() if why == one)}" for one in reasons]
-    return unanswered + not_scored + [f"not read, no file of {score.benchmark}: {name}" for name in score.ignored]
+    ignored = [f"not read, for {score.benchmark} has no such file: {listed(score.ignored)}"] if score.ignored else []
+    return counted + not_scored + ignored

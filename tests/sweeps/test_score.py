@@ -110,6 +110,9 @@ def rotated(right: Any, content: str) -> Any:
     if content == "pairs":
         firsts, seconds = zip(*(line.split("\t") for line in right), strict=True)
         return [f"{first}\t{second}" for first, second in zip(firsts, [*seconds[1:], seconds[0]], strict=True)]
+    if content == "options":
+        labels = [json.loads(line)["label"] for line in right]
+        return [json.dumps({"idx": index, "label": label}) for index, label in enumerate([*labels[1:], labels[0]])]
     places = [index for index, line in enumerate(right) if line]
     moved = dict(zip(places, [*places[1:], places[0]], strict=True))
     return [right[moved[index]] if line else line for index, line in enumerate(right)]
@@ -195,15 +198,23 @@ SQUAD = GOOD["xquad"][1]
         ("udpos", L, "word\n", "{L}/test-af.tsv:1: expected one of ADJ, ADP,"),
         ("bucc2018", P, "a b\n", "{P}/test-de.tsv:1: expected two ids with a tab between them, found 'a b'"),
         ("bucc2018", P, "a\tb\t0.9\n", "{P}/test-de.tsv:1: expected two ids with a tab between them, found 'a\\tb\\t0.9'"),
-        ("bucc2018", P, "a\tb\nc\td\na\tb\n", "{P}/test-de.tsv:3: the pair a b is also on line 1; give it once"),
+        ("bucc2018", P, "a\tb\nc\td\na\tb\n", "{P}/test-de.tsv:3: the pair 'a', 'b' is also on line 1; give it once"),
         ("bucc2018", L, "", "{L}/test-de.tsv: expected labels, found none"),
         ("tatoeba", P, "1\n-1\n", "{P}/test-af.tsv:2: expected a line number, counted from 0, found '-1'"),
         ("tatoeba", L, "1\nHej.\n", "{L}/test-af.tsv:2: expected a line number, counted from 0, found 'Hej.'; XTREME's own copies"),
+        ("tatoeba", P, "1\n2\n", "{P}/test-af.tsv:2: expected a line number from 0 to 1, found '2'"),
+        ("tatoeba", P, "00\n" + "9" * 5000, "{P}/test-af.tsv:2: expected a line number from 0 to 1, found '9999"),
+        ("tatoeba", P, "1\n", "{P}/test-af.tsv:2: a line is missing: 1 lines here, 2 in {L}/test-af.tsv"),
+        ("tatoeba", L, "2\n0\n", "{L}/test-af.tsv:1: expected a line number from 0 to 1, found '2'"),
         ("xquad", P, '{"q1x": "Rome"}', "{P}/test-ar.json: the id 'q1x' is not in {L}/test-ar.json; did you mean 'q1'?"),
-        ("xquad", P, '{"q1": 3}', "{P}/test-ar.json: q1: expected a string, found 3"),
+        ("xquad", P, '{"q1": 3}', "{P}/test-ar.json: 'q1': expected a string, found 3"),
         ("xquad", P, '["Rome"]', '{P}/test-ar.json: expected an object with an entry for each id, found ["Rome"]'),
         ("xquad", P, '{"q1":\n', "{P}/test-ar.json:1: expected JSON, but Expecting value"),
         ("xquad", P, '{"q1": "a", "q1": "b"}', "{P}/test-ar.json: the key 'q1' is given twice"),
+        ("xquad", P, "[" * 100_000, "{P}/test-ar.json: expected JSON, found brackets within brackets without end"),
+        ("xquad", P, '{"q1": ' + "7" * 5000 + "}", "{P}/test-ar.json: expected an integer of at most 100 digits, found 7777"),
+        ("xquad", P, '{"q\\n1": "Rome"}', "{P}/test-ar.json: the id 'q\\n1' is not in {L}/test-ar.json"),
+        ("xquad", P, '{"q\\n1": 3}', "{P}/test-ar.json: 'q\\n1': expected a string, found 3"),
         ("xquad", L, "{}", "{L}/test-ar.json: expected the key 'data', found none"),
         (
             "xquad",
@@ -215,7 +226,13 @@ SQUAD = GOOD["xquad"][1]
             "xquad",
             L,
             SQUAD.replace('"Rome"', '""'),
-            "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected an answer to question 'q1', fou",
+            "{L}/test-ar.json: data[0].paragraphs[0].qas[0]: expected an answer to question 'q1', found a blank one; XTREME's own",
+        ),
+        (
+            "xquad",
+            L,
+            SQUAD[:-6] + ', {"id": "q2", "answers": []}]}]}]}',
+            "{L}/test-ar.json: data[0].paragraphs[0].qas[1]: expected an answer to question 'q2', found none",
         ),
         (
             "xquad",
@@ -228,9 +245,24 @@ SQUAD = GOOD["xquad"][1]
         ("xcopa", P, '{"label": 2}\n', "{P}/test-et.jsonl:1: label: expected 0 or 1, found 2"),
         ("xcopa", P, '{"label": "0"}\n', '{P}/test-et.jsonl:1: label: expected an integer, found "0"'),
         ("xcopa", L, '{"label": -1}\n', "{L}/test-et.jsonl:1: label: expected 0 or 1, found -1; XTREME's own copies"),
-        ("mewslix", P, '{"m1": "Q1"}', '{P}/test-ar.json: m1: expected a list, found "Q1"'),
-        ("mewslix", P, '{"m1": [1]}', "{P}/test-ar.json: m1: expected a list of ids, which are strings, found 1"),
-        ("mewslix", L, '{"m1": []}', "{L}/test-ar.json: m1: expected a right candidate, found none"),
+        (
+            "xcopa",
+            P,
+            '{"idx": 0, "label": 1}\n{"idx": 2, "label": 1}\n',
+            "{P}/test-et.jsonl:2: idx: expected 1, for lines are in the order",
+        ),
+        ("xcopa", P, '{"idx": "0", "label": 1}\n', '{P}/test-et.jsonl:1: idx: expected an integer, found "0"'),
+        (
+            "xcopa",
+            L,
+            '{"idx": 1, "label": 1}\n',
+            "{L}/test-et.jsonl:1: idx: expected 0, for lines are in the order of the data set, found 1",
+        ),
+        ("xcopa", P, '{"label": 1, "label": 0}\n', "{P}/test-et.jsonl:1: the key 'label' is given twice"),
+        ("xcopa", P, "[" * 100_000 + "\n", "{P}/test-et.jsonl:1: expected JSON, found brackets within brackets without end"),
+        ("mewslix", P, '{"m1": "Q1"}', "{P}/test-ar.json: 'm1': expected a list, found \"Q1\""),
+        ("mewslix", P, '{"m1": [1]}', "{P}/test-ar.json: 'm1': expected a list of ids, which are strings, found 1"),
+        ("mewslix", L, '{"m1": []}', "{L}/test-ar.json: 'm1': expected a right candidate, found none"),
         ("mewslix", P, '{"other": []}', "{P}/test-ar.json: the id 'other' is not in {L}/test-ar.json"),
     ],
 )
@@ -271,11 +303,23 @@ def test_folders_are_checked_before_files(tmp_path):
     with pytest.raises(ScoreError, match=r"^--predictions .*nowhere: there is no such folder$"):
         score_folders(tmp_path / "nowhere", labels, benchmark)
     (predictions / "xnil").mkdir()
-    with pytest.raises(ScoreError, match=r"xnil: no task has this name; did you mean 'xnli'\?$"):
+    with pytest.raises(ScoreError, match=r"predictions: no task is called 'xnil'; did you mean 'xnli'\?$"):
         score_folders(predictions, labels, benchmark)
     (predictions / "xnil").rmdir()
-    with pytest.raises(ScoreError, match=r"have no task of xtreme-r in common; their folders are pawsx and pawsx$"):
+    (labels / "xn\nli").mkdir()
+    with pytest.raises(ScoreError, match=r"labels: no task is called 'xn\\nli'; did you mean 'xnli'\?$"):
+        score_folders(predictions, labels, benchmark)
+    (labels / "xn\nli").rmdir()
+    (predictions / "seed-0").mkdir()
+    with pytest.raises(ScoreError, match=r"have no task of xtreme-r in common; in them are pawsx, seed-0 and pawsx$"):
         score_folders(predictions, labels, "xtreme-r")
+    with pytest.raises(ScoreError, match=r"^" + "x" * 5000 + ": File name too long$"):
+        score_folders(predictions, Path("x" * 5000), benchmark)
+    write(predictions, "panx", "B-LOC\n")
+    with pytest.raises(ScoreError, match=r"predictions/panx: expected a folder of files test-<language>\.tsv, found a file$"):
+        score_folders(predictions, labels, benchmark)
+    with pytest.raises(ScoreError, match=r"^--predictions .*panx: it is a file; give a folder$"):
+        score_folders(predictions / "panx", labels, benchmark)
 
 
 def test_what_is_left_out_is_said(tmp_path):
@@ -284,19 +328,50 @@ def test_what_is_left_out_is_said(tmp_path):
     write(predictions, "xcopa/test-et.jsonl", "{}")
     write(predictions, "xnli/test-de.tsv", "neutral\n")
     write(labels, "pawsx/test-de.tsv", "0\n")
+    write(labels, "lareqa/test-de.json", "{}")
+    for name in ("predictions/more/x", "predictions/README.md", "predictions/.hidden", "labels/old/x", "labels/xquad/dev-ar.json"):
+        write(tmp_path, name, "")
     found = score_folders(predictions, labels, benchmark)
     assert found.unanswered == {"xquad/ar": 1}
-    assert found.ignored == ("xquad/test-ro.json",)
-    reasons = {"xcopa": "no task of xtreme", "xnli": "no labels", "pawsx": "labels without predictions", "panx": "in neither folder"}
+    assert found.ignored == tuple(
+        str(tmp_path / name)
+        for name in (
+            "predictions/README.md",
+            "predictions/more",
+            "labels/old",
+            "predictions/xquad/test-ro.json",
+            "labels/xquad/dev-ar.json",
+        )
+    )
+    reasons = {
+        "xcopa": "no task of xtreme",
+        "lareqa": "no task of xtreme",
+        "xnli": "no labels",
+        "pawsx": "labels without predictions",
+        "panx": "in neither folder",
+    }
     assert reasons.items() <= found.not_scored.items()
     words = ["score", "--predictions", str(predictions), "--labels", str(labels), "--benchmark", "xtreme"]
     text = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
     for line in (
         "xquad/ar: 1 of 1 are not predicted and count as wrong",
         "not scored, no labels: xnli",
-        "not read, no file of xtreme: xquad/test-ro",
+        "not scored, no task of xtreme: xcopa, lareqa",
+        f"not read, for xtreme has no such file: {', '.join(found.ignored)}",
     ):
-        assert line in text
+        assert line.replace(" ", "") in "".join(text.split())
+
+
+def test_a_blank_gold_answer_among_others_counts_as_officially_and_is_said(tmp_path):
+    """evaluate-v1.1.py: no word is matched, so that F1 is 0, and an answer without a word, such as "the", is an exact match."""
+    more = [{"id": f"q{number}", "answers": [{"text": " "}]} for number in (2, 3)]
+    labels = SQUAD[:-6] + f", {json.dumps(more)[1:-1]}]}}]}}]}}"
+    predictions, gold, benchmark = one_task(tmp_path, "xquad", labels=labels, predictions='{"q1": "Rome", "q2": "the", "q3": "Oslo"}')
+    score = score_folders(predictions, gold, benchmark)
+    assert score.tasks["xquad"].languages["ar"].metrics == pytest.approx({"exact_match": 200 / 3, "f1": 100 / 3}, abs=1e-9)
+    assert score.blank == score.as_json()["notes"]["blank"] == {"xquad/ar": 2}
+    words = ["score", "--predictions", str(predictions), "--labels", str(gold), "--benchmark", benchmark]
+    assert "xquad/ar: 2 of 3 have a blank gold answer, " in CliRunner().invoke(app, words, env={"COLUMNS": "200"}).stdout
 
 
 def test_the_command_line_ends_with_one_line_and_exit_code_2_without_torch(tmp_path):
