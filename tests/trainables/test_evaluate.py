@@ -295,6 +295,7 @@ def test_mining_scores_with_the_threshold_of_dev(tmp_path: Path) -> None:
     spec = evaluate_spec("bucc2018", (test,), None, TOP_1, (dev,))
     model = toy_nli_model(tmp_path / "encoder")
     result = run_evaluation(spec, model, toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "examples.parquet")
+    assert [(use.split, use.purpose, use.num_examples) for use in result.data] == [("dev", "threshold", 10), ("test", "test", 10)]
     *scores, threshold = result.measurements
     assert [(each.metric, each.split, each.value, each.n) for each in scores] == [
         (name, "test", 1.0, 5) for name in ("mining_f1", "mining_precision", "mining_recall")
