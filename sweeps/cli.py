@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +125,7 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
 def export(
     study: StudyPath,
     out: Annotated[Path, typer.Option("--out", help="New folder for the predictions.")],
+    labels: Annotated[Path | None, typer.Option("--labels", help="New folder for the gold labels of the same examples.")] = None,
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -131,21 +133,30 @@ def export(
     """Writes the predictions of a study's finished cells as XTREME and XTREME-R take them."""
     with _user_errors():
         opened = open_study(study, home, data)
-        written = export_study(opened, out)
+        written = export_study(opened, out, labels)
     folders = [str(folder) for folder in written.folders]
+    labels_of = {benchmark: str(folder) for benchmark, folder in written.labels.items()}
     if as_json:
-        counted = {"study": opened.study.name, "folders": folders, "files": written.num_files}
-        _print_json({**counted, "left_out": list(written.left_out), "notes": list(written.notes), "marks": list(written.marks)})
+        counted = {"study": opened.study.name, "folders": folders, "files": written.num_files, "labels": labels_of}
+        said = {"left_out": list(written.left_out), "notes": list(written.notes), "marks": list(written.marks)}
+        _print_json({**counted, "benchmarks": list(written.benchmarks), **said})
         return
     print(f"{opened.study.name}: {written.num_files} files in {len(folders)} folders")
     for line in (
         *folders,
+        *(f"labels: {folder}" for folder in labels_of.values()),
         *(f"left out: {each}" for each in written.left_out),
         *(f"note: {each}" for each in written.notes),
         *written.marks,
     ):
         print(f"  {line}")
-    print(f"next: polystilts score --predictions {folders[0]} --labels LABELS --benchmark xtreme")
+    for benchmark in written.benchmarks:
+        gold = shlex.quote(labels_of[benchmark]) if labels_of else "LABELS"
+        print(f"next: polystilts score --predictions {shlex.quote(folders[0])} --labels {gold} --benchmark {benchmark}")
+    if not written.benchmarks:
+        print("next: score the languages that the notes name, and export again: a benchmark takes a task in all of its languages")
+    elif not labels_of:
+        print("LABELS is a folder of gold labels; with --labels, export writes those of this study's data")
 
 
 @app.command()
@@ -175,7 +186,8 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except (StudyError, StudyIsRunningError, ScoreError) as error:
-        for line in str(error).splitlines():
+        # An id in a message may hold characters at which splitlines cuts.
+        for line in str(error).split("\n"):
             print(f"polystilts: {line}", file=sys.stderr)
         raise typer.Exit(EXIT_WRONG_INPUT) from None
 
@@ -208,7 +220,7 @@ def _words(study: Path, home: Path, data: Path | None) -> str:
         words += ["--home", str(home)]
     if data is not None:
         words += ["--data", str(data)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -1,23 +1,27 @@
-"""Writes a finished study's predictions in the layout of XTREME: a folder a model, intermediate and seed, as a benchmark takes it."""
+"""Writes a finished study's predictions in the layout of XTREME: each folder is what a benchmark takes, of one model, variant and seed."""
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from sweeps.benchmarks import LAYOUTS, Content, file_name
+from sweeps.benchmarks import LAYOUTS, file_name
+from sweeps.export_files import WRITERS, Row, label_text
 from sweeps.marks import mark_lines
-from sweeps.results import Evaluation, PairId, PairResult
+from sweeps.results import VARIANT, Evaluation, PairId, PairResult
 from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
-from trainables.data import Examples, load_examples
-from trainables.examples import Passage
+from trainables.data import load_examples
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.specs import DataSpec, EvaluateSpec
 from trainables.store import CorruptArtifactError, Store
+
+Texts = Mapping[str, str]
+"""The text of each file of a task, by file name."""
 
 
 class Exported(NamedTuple):
@@ -26,6 +30,11 @@ class Exported(NamedTuple):
     folders: tuple[Path, ...]
     """Each holds `<task>/test-<language>.<suffix>`."""
     num_files: int
+    """Of predictions."""
+    benchmarks: tuple[str, ...]
+    """Those of which a task is there in all languages, so that `score` takes it."""
+    labels: Mapping[str, Path]
+    """The folder of a benchmark's labels, by benchmark, where labels were asked for."""
     left_out: tuple[str, ...]
     """Cells and targets, with the reason."""
     notes: tuple[str, ...]
@@ -34,71 +43,106 @@ class Exported(NamedTuple):
     """What a reader of the scores has to know: leaks, and a choice by an oracle."""
 
 
-class Row(NamedTuple):
-    """A scored example."""
+class Cell(NamedTuple):
+    """The predictions of a pair."""
 
-    id: str
-    prediction: Any
-    """As in `trainables.scoring.Prediction`."""
+    found: PairResult
+    texts: Mapping[int, Texts]
+    """By seed."""
+    serves_all: bool
+    """Whether its only evaluation is of an encoder, which stands for all seeds."""
 
 
-def export_study(opened: Opened, out: Path) -> Exported:
-    """Writes `<model>/<intermediate>/seed-<seed>/<task>/test-<language>.<suffix>` for every finished cell of a benchmark's task.
+def export_study(opened: Opened, out: Path, labels: Path | None = None) -> Exported:
+    """Writes `<model>/<intermediate>[/<variant>]/seed-<seed>/<task>/test-<language>.<suffix>` for the finished cells of benchmarks' tasks,
+    and below `labels` the labels of the same examples, `<benchmark>/<task>/test-<language>.<suffix>`.
 
-    A StudyError if `out` is not empty, or if there is nothing to write. What a search trained and lost is not written.
+    A StudyError if a folder is not empty or cannot be written, or if there is nothing to write; nothing is left behind then. What a
+    search trained and lost is not written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StudyError(f"--out {out}: it is there and not empty; name a new folder")
+    new = {"--out": out} | ({} if labels is None else {"--labels": labels})
+    for option, folder in new.items():
+        _check_new(option, folder)
+    if labels is not None and out.resolve() == labels.resolve():
+        raise StudyError(f"--labels {labels}: predictions and labels are written into folders of their own; name another one")
+    try:
+        return _export(opened, out, labels)
+    except (OSError, StudyError) as error:
+        for folder in new.values():
+            _empty(folder)
+        if isinstance(error, OSError):
+            raise StudyError(f"{error.filename or out}: {error.strerror or error}; nothing was exported") from None
+        raise
+
+
+def _check_new(option: str, folder: Path) -> None:
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise StudyError(f"{option} {folder}: it is there and not empty; name a new folder")
+    except OSError as error:
+        raise StudyError(f"{option} {folder}: {error.strerror}; name a new folder") from None
+
+
+def _empty(folder: Path) -> None:
+    """Takes back what was written into a folder that was new or empty."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _export(opened: Opened, out: Path, labels: Path | None) -> Exported:
     pairs = [program.result() for program in walk_store(opened)[0].programs]
-    files: list[Path] = []
-    left_out: list[str] = []
-    notes: list[str] = []
-    marks: dict[PairId, tuple[str, ...]] = {}
+    left_out = {f"{found.pair.target}: {why}": None for found in pairs if (why := _no_target(opened, found.pair.target))}
+    rows: dict[tuple[str, str], list[PairResult]] = {}
     for found in pairs:
-        reason = _why_not(found)
-        if reason is None:
+        if _no_target(opened, found.pair.target) is None:
+            rows.setdefault((found.pair.model, found.pair.intermediate), []).append(found)
+    files: list[Path] = []
+    written: dict[PairId, PairResult] = {}
+    for row in rows.values():
+        cells: dict[PairId, Cell] = {}
+        for found in row:
             try:
-                files += _write_cell(opened, found, _seeds_of_row(found.pair, pairs), out)
-                notes += _notes(found)
-                marks[found.pair] = found.marks
-            except (FileNotFoundError, CorruptArtifactError) as error:
-                reason = f"{found.pair}: its predictions cannot be read: {error}"
-        left_out += [] if reason is None else [reason]
+                cells[found.pair] = _read_cell(opened, found)
+            except ValueError as error:
+                left_out[f"{found.pair}: {error}"] = None
+        files += _write_row(out, row, cells)
+        written |= {pair: cell.found for pair, cell in cells.items()}
+        left_out |= dict.fromkeys(_lacking(row, cells))
     if not files:
-        raise StudyError("\n".join([f"{opened.study.name}: nothing to export", *dict.fromkeys(left_out)]))
-    folders = tuple(dict.fromkeys(path.parents[1] for path in files))
-    return Exported(folders, len(files), tuple(dict.fromkeys(left_out)), tuple(dict.fromkeys(notes)), mark_lines(marks))
+        raise StudyError("\n".join([f"{opened.study.name}: nothing to export", *left_out]))
+    data = {found.pair.target: _data(found.evaluations[0]) for found in written.values()}
+    notes = dict.fromkeys(note for found in written.values() for note in _notes(found))
+    return Exported(
+        folders=tuple(dict.fromkeys(path.parents[1] for path in files)),
+        num_files=len(files),
+        benchmarks=tuple(benchmark for benchmark in LANGUAGE_SETS if _whole(benchmark, data)),
+        labels=_write_labels(labels, data, opened.data) if labels is not None else {},
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+        marks=mark_lines({pair: found.marks for pair, found in written.items()}),
+    )
 
 
-def _why_not(found: PairResult) -> str | None:
-    """Why a cell cannot be written, if it cannot."""
-    target = found.pair.target
+def _no_target(opened: Opened, target: str) -> str | None:
+    """Why a target is none that a benchmark takes, if it is none."""
     if target not in LAYOUTS:
-        return f"{target}: no task of {' or '.join(LANGUAGE_SETS)}"
+        return f"no task of {' or '.join(LANGUAGE_SETS)}"
+    split = opened.builder.data.scored(target)[0].split
+    return None if split == "test" else f"scored on {split}, not on the whole test set"
+
+
+def _read_cell(opened: Opened, found: PairResult) -> Cell:
+    """A ValueError says why a cell cannot be written."""
     if not found.evaluations:
-        return f"{found.pair}: {found.problem or 'not finished'}"
-    split = _data(found.evaluations[0])[0].split
-    if split != "test":
-        return f"{target}: scored on {split}, not on the whole test set"
-    return None
+        raise ValueError(found.problem or "not finished")
+    try:
+        texts = {evaluation.seed: evaluation_files(evaluation, opened.store, opened.data) for evaluation in found.evaluations}
+    except (OSError, ValueError, CorruptArtifactError) as error:
+        raise ValueError(f"its predictions cannot be read: {error}") from error
+    return Cell(found, texts, len(texts) == 1 and not found.trials)
 
 
-def _write_cell(opened: Opened, found: PairResult, seeds: Sequence[int], out: Path) -> list[Path]:
-    """Returns what it wrote. An evaluation that is the only one of a cell without trainings is of an encoder, and stands for all seeds."""
-    serves_all = len(found.evaluations) == 1 and not found.trials
-    written = []
-    for evaluation in found.evaluations:
-        texts = evaluation_files(evaluation, opened.store, opened.data)
-        for seed in seeds if serves_all else (evaluation.seed,):
-            folder = _row_folder(out, found.pair) / f"seed-{seed}" / found.pair.target
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8", newline="\n")
-                written.append(folder / name)
-    return written
-
-
-def evaluation_files(evaluation: Evaluation, store: Store, data_folder: Path | None) -> dict[str, str]:
+def evaluation_files(evaluation: Evaluation, store: Store, data_folder: Path | None) -> Texts:
     """The text of each file of an evaluation, by file name; its examples are in the order of the data set."""
     rows: dict[str, list[Row]] = {}
     table = pq.read_table(store.fetch(evaluation.manifest.key) / "examples.parquet", columns=["language", "example_id", "prediction"])
@@ -111,71 +155,97 @@ def evaluation_files(evaluation: Evaluation, store: Store, data_folder: Path | N
     return texts
 
 
-Writer = Callable[[Sequence[Row], Callable[[], Examples]], str]
-"""From the rows of a language, and a way to read its examples, to the text of its file."""
+def _write_row(out: Path, row: Sequence[PairResult], cells: Mapping[PairId, Cell]) -> list[Path]:
+    """Writes the folders of a model and an intermediate; returns their files."""
+    seeds = dict.fromkeys(seed for cell in cells.values() for seed in cell.texts)
+    files = []
+    for variant, chosen in _written_variants(row, cells):
+        for cell in (cells[pair] for pair in chosen.values() if pair in cells):
+            for seed in seeds if cell.serves_all else cell.texts:
+                texts = cell.texts[next(iter(cell.texts)) if cell.serves_all else seed]
+                files += _write(_variant_folder(out, row[0].pair, variant) / f"seed-{seed}" / cell.found.pair.target, texts)
+    return files
 
 
-def _labels(rows: Sequence[Row], _examples: object) -> str:
-    return _lines(row.prediction for row in rows)
+def _written_variants(row: Sequence[PairResult], cells: Mapping[PairId, Cell]) -> Iterator[tuple[str, Mapping[str, PairId]]]:
+    """The variants of a row that have a folder, each with the pair of every target that it takes.
 
-
-def _tags(rows: Sequence[Row], _examples: object) -> str:
-    return _lines(line for row in rows for line in (*row.prediction, ""))
-
-
-def _options(rows: Sequence[Row], _examples: object) -> str:
-    return _lines(json.dumps({"idx": row.id, "label": row.prediction}) for row in rows)
-
-
-def _pairs(rows: Sequence[Row], _examples: object) -> str:
-    return _lines(f"{row.id}\t{candidate}" for row in rows for candidate in row.prediction)
-
-
-def _by_id(rows: Sequence[Row], _examples: object) -> str:
-    return json.dumps({row.id: row.prediction for row in rows}, ensure_ascii=False, indent=0) + "\n"
-
-
-def _line_numbers(rows: Sequence[Row], examples: Callable[[], Examples]) -> str:
-    """The line of the best candidate in the candidates' file, from 0, for each query in the order of its text.
-
-    XTREME sorts the English file of each pair and leaves the other as it is (utils_preprocess.py, `tatoeba_preprocess`).
+    A variant has one if a pair of its own is in `cells`, and if no other such variant takes all the same pairs, as others take those of
+    `base` where a target with variants has none of that name.
     """
-    passages = [example for example in examples().examples if isinstance(example, Passage)]
-    texts = {passage.id: passage.text for passage in passages if passage.side == "query"}
-    candidates = [passage.id for passage in passages if passage.side == "candidate"]
-    line_of = {candidate: number for number, candidate in enumerate(candidates)}
-    return _lines(str(line_of[row.prediction[0]]) for row in sorted(rows, key=lambda row: texts[row.id]))
+    by_target: dict[str, dict[str, PairId]] = {}
+    for found in row:
+        by_target.setdefault(found.pair.target, {})[found.pair.variant] = found.pair
+    variants = tuple(dict.fromkeys(found.pair.variant for found in row if found.pair in cells))
+    chosen = {
+        variant: {target: pair for target, pairs in by_target.items() if (pair := _stand_in(pairs, variant)) is not None}
+        for variant in sorted(variants, key=lambda variant: variant == VARIANT)
+    }
+    kept: list[str] = []
+    for variant, taken in chosen.items():
+        is_in_another = any(taken.items() < other.items() for other in chosen.values())
+        if not is_in_another and not any(taken == chosen[other] for other in kept):
+            kept.append(variant)
+    for variant in variants:
+        if variant in kept:
+            yield variant, chosen[variant]
 
 
-def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def _stand_in(pairs: Mapping[str, PairId], variant: str) -> PairId | None:
+    """Of a target's pairs by variant, the one in the folder of `variant`: that variant's, else `base`, else the only one there is."""
+    only = next(iter(pairs.values())) if len(pairs) == 1 else None
+    return pairs.get(variant) or pairs.get(VARIANT) or only
 
 
-WRITERS: Mapping[Content, Writer] = {
-    "labels": _labels,
-    "tags": _tags,
-    "pairs": _pairs,
-    "options": _options,
-    "answers": _by_id,
-    "rankings": _by_id,
-    "line_numbers": _line_numbers,
-}
+def _lacking(row: Sequence[PairResult], cells: Mapping[PairId, Cell]) -> Iterator[str]:
+    """A line for each target that a variant's folder lacks, for none of its variants can stand there."""
+    for variant, taken in _written_variants(row, cells):
+        for target in dict.fromkeys(found.pair.target for found in row):
+            if target not in taken:
+                names = ", ".join(found.pair.variant for found in row if found.pair.target == target)
+                yield f"{target}: not in the folders of {variant}, for it has several variants ({names}) and none is that or {VARIANT}"
+
+
+def _variant_folder(out: Path, pair: PairId, variant: str) -> Path:
+    folder = out / pair.model / pair.intermediate
+    return folder if variant == VARIANT else folder / variant
+
+
+def _write(folder: Path, texts: Texts) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / name for name in texts]
+
+
+def _whole(benchmark: str, data: Mapping[str, Sequence[DataSpec]]) -> dict[str, list[DataSpec]]:
+    """The tasks that are there in all of a benchmark's languages, with what they score in those."""
+    whole = {}
+    for task, languages in LANGUAGE_SETS[benchmark].languages.items():
+        found = {one.language: one for one in data.get(task, ())}
+        if set(languages) <= found.keys():
+            whole[task] = [found[language] for language in languages]
+    return whole
+
+
+def _write_labels(labels: Path, data: Mapping[str, Sequence[DataSpec]], data_folder: Path | None) -> dict[str, Path]:
+    """Writes the labels of every task that a benchmark can score; returns the benchmarks' folders."""
+    folders = {}
+    for benchmark in LANGUAGE_SETS:
+        for task, scored in _whole(benchmark, data).items():
+            folders[benchmark] = labels / benchmark
+            for one in scored:
+                try:
+                    text = label_text(LAYOUTS[task].content, load_examples(one, data_folder))
+                except ValueError as error:
+                    raise StudyError(f"{task}/{one.language}: its labels cannot be read: {error}") from None
+                _write(labels / benchmark / task, {file_name(task, one.language): text})
+    return folders
 
 
 def _data(evaluation: Evaluation) -> tuple[DataSpec, ...]:
     """What an evaluation scored, a language each."""
     return EvaluateSpec.model_validate(evaluation.manifest.spec).data
-
-
-def _seeds_of_row(pair: PairId, pairs: Sequence[PairResult]) -> tuple[int, ...]:
-    """The seeds of all targets of a model, intermediate and variant."""
-    row = (found for found in pairs if found.pair._replace(target="") == pair._replace(target=""))
-    return tuple(dict.fromkeys(evaluation.seed for found in row for evaluation in found.evaluations))
-
-
-def _row_folder(out: Path, pair: PairId) -> Path:
-    folder = out / pair.model / pair.intermediate
-    return folder if pair.variant == "base" else folder / pair.variant
 
 
 def _notes(found: PairResult) -> list[str]:

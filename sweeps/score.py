@@ -139,7 +139,7 @@ def score_folders(predictions: Path, labels: Path, benchmark: str) -> BenchmarkS
     try:
         return _score_folders(predictions, labels, benchmark)
     except OSError as error:
-        raise ScoreError(f"{error.filename}: {error.strerror}") from None
+        raise ScoreError(f"{error.filename or predictions}: {error.strerror or error}") from None
 
 
 def _score_folders(predictions: Path, labels: Path, benchmark: str) -> BenchmarkScore:

@@ -1,29 +1,26 @@
 """What `export` writes, `score` scores as the study itself measured it."""
 
 import json
+import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from sweeps.benchmarks import file_name
 from sweeps.cli import app
-from sweeps.export import WRITERS, Row, export_study
+from sweeps.export import export_study
+from sweeps.export_files import WRITERS, Row, label_text
 from sweeps.results import ORACLE_NOTE
 from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
-from tests.trainables.toy_stages import make_job
-from tests.trainables.toy_training import WORDS
+from tests.sweeps.toy_benchmark import run_here, write_data
 from trainables.data import Examples, load_examples
-from trainables.examples import Choice, Passage, Question, Sentence, Text
+from trainables.examples import Passage
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.origins import data_source
 from trainables.specs import DataSpec
-from trainables.stage import run_stage
 from trainables.task import TASKS
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -63,132 +60,12 @@ METRICS = {
 """The official name of each of a study's measurements."""
 
 
-def write_data(root: Path) -> Path:
-    """A few examples of every task in all of its languages."""
-    rng = Random(0)
-
-    def words(least: int = 3) -> list[str]:
-        return [WORDS[int(rng.random() * len(WORDS))] for _ in range(least + int(rng.random() * 4))]
-
-    def put(name: str, lines: Sequence[str]) -> None:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("".join(f"{line}\n" for line in lines))
-
-    def squad(prefix: str) -> list[str]:
-        questions = []
-        for number in range(5):
-            context = words(8)
-            answer = {"text": context[2], "answer_start": len(" ".join(context[:2])) + 1}
-            questions.append(
-                {"context": " ".join(context), "qas": [{"id": f"{prefix}{number}", "question": words()[0], "answers": [answer]}]}
-            )
-        return [json.dumps({"version": "1.1", "data": [{"title": "", "paragraphs": questions}]})]
-
-    def tagged(task: str) -> list[str]:
-        labels = TASKS.load(task).labels
-        sentences = [[f"{word}\t{labels[int(rng.random() * len(labels))]}" for word in words()] for _ in range(4)]
-        return [line for sentence in sentences for line in (*sentence, "")]
-
-    def choices() -> list[str]:
-        rows = (
-            {"premise": " ".join(words()), "question": "cause", "choice1": "a", "choice2": words()[0], "label": n % 2, "idx": n}
-            for n in range(5)
-        )
-        return [json.dumps(row) for row in rows]
-
-    put("text/en.txt", [" ".join(words()) for _ in range(60)])
-    for split in ("train", "dev", "test"):
-        for task in ("panx", "udpos"):
-            for language in TASKS.load(task).languages if split == "test" else ("en",):
-                put(f"{task}/{split}-{language}.tsv", tagged(task))
-    for name in ("train", "dev_2k", "test_2k"):
-        for language in TASKS.load("pawsx").languages:
-            pairs = [f"{number}\t{' '.join(words())}\t{' '.join(words())}\t{number % 2}" for number in range(5)]
-            put(f"pawsx/x-final/{language}/{name}.tsv", ["id\tsentence1\tsentence2\tlabel", *pairs])
-    for name in ("train", "dev"):
-        put(f"squad_v1.1/{name}-v1.1.json", squad("s"))
-    for language in TASKS.load("xquad").languages:
-        put(f"xquad/xquad.{language}.json", squad("q"))
-    for language in TASKS.load("mlqa").languages:
-        for split in ("dev", "test"):
-            put(f"mlqa/MLQA_V1/{split}/{split}-context-{language}-question-{language}.json", squad("m"))
-    for code in TASKS.load("tatoeba").files[0].codes.values():
-        for side in ("eng", code):
-            put(f"tatoeba/v1/tatoeba.{code}-eng.{side}", [" ".join(words()) for _ in range(6)])
-    for language in TASKS.load("bucc2018").languages:
-        for split in ("dev", "test"):
-            texts = {side: [" ".join(words()) for _ in range(8)] for side in (language, "en")}
-            texts["en"][2], texts["en"][5] = texts[language][4], texts[language][1]
-            for side, lines in texts.items():
-                put(f"bucc2018/{language}-en.{split}.{side}", [f"{side}-{number}\t{line}" for number, line in enumerate(lines)])
-            gold = {"4": 2, "1": 5, "6": 7}.items()
-            put(f"bucc2018/{language}-en.{split}.gold", [f"{language}-{query}\ten-{found}" for query, found in gold])
-    for language in TASKS.load("lareqa").languages:
-        sentences = [" ".join(words()) for _ in range(3)]
-        context, ends = " ".join(sentences), [sum(map(len, sentences[: n + 1])) + n for n in range(3)]
-        starts = [0, *(end + 1 for end in ends[:-1])]
-        asked = [
-            {"id": f"q{n}", "question": " ".join(words()), "answers": [{"text": context[start], "answer_start": start}]}
-            for n, start in enumerate(starts)
-        ]
-        paragraph = {"context": context, "qas": asked, "sentence_breaks": list(zip(starts, ends, strict=True))}
-        put(f"lareqa/xquad-r/{language}.json", [json.dumps({"data": [{"paragraphs": [paragraph]}]})])
-    for name in ("train", "val", "test"):
-        put(f"copa/{name}-en.jsonl", choices())
-    for language in TASKS.load("xcopa").languages:
-        for name in ("val", "test"):
-            put(f"xcopa/{name}.{language}.jsonl", choices())
-    return root
-
-
-def run_here(opened: Opened) -> None:
-    """Runs a study in this process, one stage after the other."""
-    walk, _ = walk_store(opened)
-    assert opened.data is not None
-    while (request := walk.next()) is not None:
-        job = make_job(opened.data, request.spec, store=opened.store.uri, cache=str(opened.home.cache))
-        walk.finish(request.key, run_stage(job, opened.store, lambda _: None))
-
-
 def benchmark_of(task: str) -> str:
     return "xtreme-r" if task in ("xcopa", "lareqa") else "xtreme"
 
 
 def languages_of(task: str) -> tuple[str, ...]:
     return LANGUAGE_SETS[benchmark_of(task)].languages[task]
-
-
-def write_labels(opened: Opened, root: Path) -> Path:
-    """The labels of the tasks' own test examples, in XTREME's layout, by benchmark."""
-    for data in opened.builder.all_data():
-        if data.task in METRICS and data.split == "test":
-            path = root / benchmark_of(data.task) / data.task / file_name(data.task, data.language)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(labels_of(data, opened.data))
-    return root
-
-
-def labels_of(data: DataSpec, folder: Path | None) -> str:
-    examples: Any = load_examples(data, folder).examples
-    match examples[0]:
-        case Text():
-            return "".join(f"{example.label}\n" for example in examples)
-        case Sentence():
-            return "\n".join("".join(f"{tag}\n" for tag in example.tags) for example in examples)
-        case Choice():
-            return "".join(f'{{"label": {example.label}}}\n' for example in examples)
-        case Passage() if data.task == "bucc2018":
-            return "".join(f"{query.id}\t{candidate}\n" for query in examples for candidate in query.relevant)
-        case Passage() if data.task == "lareqa":
-            return json.dumps({query.id: query.relevant for query in examples if query.side == "query"})
-        case Passage():
-            # Its line in the file of the other language; XTREME sorts the English one.
-            english = sorted((example.text, int(example.id)) for example in examples if example.side == "query")
-            return "".join(f"{line}\n" for _, line in english)
-        case Question():
-            questions = [{"id": one.id, "answers": [{"text": answer.text} for answer in one.answers]} for one in examples]
-            return json.dumps([{"paragraphs": [{"qas": questions}]}])
-    raise AssertionError
 
 
 @pytest.fixture(scope="module")
@@ -209,12 +86,12 @@ def export(opened: Opened, out: Path, *words: str) -> Any:
 
 
 def test_a_study_s_own_numbers_are_those_of_its_export(opened, tmp_path):
-    written = json.loads(export(opened, tmp_path / "out", "--json").stdout)
+    written = json.loads(export(opened, tmp_path / "out", "--json", "--labels", str(tmp_path / "labels")).stdout)
+    assert written["labels"] == {benchmark: str(tmp_path / "labels" / benchmark) for benchmark in ("xtreme", "xtreme-r")}
     rows = {(row, seed): tmp_path / "out" / "toy" / row / f"seed-{seed}" for row in ("none", "copa") for seed in (0, 1)}
     assert sorted(written["folders"]) == sorted(map(str, rows.values()))
     assert written["files"] == len(list((tmp_path / "out").rglob("test-*"))) == 4 * sum(len(languages_of(task)) for task in METRICS)
-    labels = write_labels(opened, tmp_path / "labels")
-    scores = {place: official_scores(folder, labels) for place, folder in rows.items()}
+    scores = {place: official_scores(folder, tmp_path / "labels") for place, folder in rows.items()}
     compared = []
     for found in (program.result() for program in walk_store(opened)[0].programs):
         for evaluation in found.evaluations if found.pair.target in METRICS else ():
@@ -243,11 +120,15 @@ def test_what_is_left_out_is_said(opened, tmp_path):
     assert "  left out: squad1: no task of xtreme or xtreme-r" in printed
     assert "  left out: udpos: scored on test[:2], not on the whole test set" in printed
     assert not [line for line in printed if line.startswith("  note")]
-    assert printed[-1].startswith(f"next: polystilts score --predictions {tmp_path / 'out' / 'toy' / 'none' / 'seed-0'} ")
+    predictions = tmp_path / "out" / "toy" / "none" / "seed-0"
+    nexts = [f"next: polystilts score --predictions {predictions} --labels LABELS --benchmark {name}" for name in ("xtreme", "xtreme-r")]
+    assert printed[-3:-1] == nexts
+    assert printed[-1].startswith("LABELS is a folder of gold labels; with --labels, export writes ")
 
 
 def copied(opened: Opened, tmp_path: Path, study: str = STUDY) -> Opened:
     """The same store in a home of its own."""
+    tmp_path.mkdir(exist_ok=True)
     shutil.copytree(opened.home.root, tmp_path / "runs")
     (tmp_path / "study.yaml").write_text(study)
     return open_study(tmp_path / "study.yaml", tmp_path / "runs", opened.data)
@@ -321,8 +202,113 @@ def test_nothing_is_written_over_and_nothing_to_write_is_an_error(opened, tmp_pa
     with pytest.raises(StudyError) as error:
         export_study(mine, tmp_path / "new")
     lines = str(error.value).splitlines()
-    assert lines[:2] == ["toy: nothing to export", "toy: none -> pawsx: not finished"]
+    assert lines[:2] == ["toy: nothing to export", "squad1: no task of xtreme or xtreme-r"]
+    assert "toy: none -> pawsx: not finished" in lines
     assert not (tmp_path / "new").exists()
+
+
+def test_a_cell_is_written_whole_or_not_at_all(opened, tmp_path):
+    """Of a pair's two seeds, the second is damaged; where that is all there was, the same command works once it is mended."""
+    mine = copied(opened, tmp_path)
+    (pair,) = (found for program in walk_store(mine)[0].programs if str((found := program.result()).pair) == "toy: none -> panx")
+    (path,) = (mine.home.root / "store" / "artifacts" / pair.evaluations[1].manifest.key).rglob("examples.parquet")
+    kept = path.read_bytes()
+    path.write_bytes(b"flipped")
+    written = json.loads(export(mine, tmp_path / "out", "--json").stdout)
+    assert [line for line in written["left_out"] if line.startswith("toy: none -> panx: its predictions cannot be read: ")]
+    assert not list((tmp_path / "out" / "toy" / "none").rglob("panx"))
+    assert len(list((tmp_path / "out" / "toy" / "copa").rglob("panx"))) == 2
+    for manifest in (mine.home.root / "store" / "manifests").glob("evaluate-*.json"):
+        if manifest.stem not in [one.manifest.key for one in pair.evaluations]:
+            manifest.unlink()
+    assert export(mine, tmp_path / "again").exit_code == 2
+    assert not (tmp_path / "again").exists()
+    path.write_bytes(kept)
+    assert json.loads(export(mine, tmp_path / "again", "--json").stdout)["files"] == 2 * len(languages_of("panx"))
+
+
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(opened, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "labels").mkdir()
+    beside = ["--labels", str(tmp_path / "labels")]
+    for out, message in ((tmp_path / "file" / "x", "Not a directory"), (tmp_path / ("x" * 300), "File name too long")):
+        done = export(opened, out, *beside)
+        assert done.exit_code == 2
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert message in done.stderr
+    done = export(opened, tmp_path / "new", "--labels", str(tmp_path / "file" / "x"))
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert not list((tmp_path / "new").iterdir())
+    for labels, message in ((tmp_path / "new", "predictions and labels"), (tmp_path, "it is there and not empty")):
+        assert export(opened, tmp_path / "new", "--labels", str(labels)).stderr.startswith(f"polystilts: --labels {labels}: {message}")
+    assert export(opened, tmp_path / "new", *beside).exit_code == 0
+
+
+VARIANTS = STUDY.replace("  pawsx:\n", "  pawsx: {selection: [source, oracle]}\n").replace(
+    "  tatoeba:\n", "  tatoeba: {retrieval: {layer: [0, 1]}}\n"
+)
+
+
+def test_each_variant_s_folder_is_a_whole_submission(opened, tmp_path):
+    """Of tatoeba's two variants none is `base`, so that the oracle's folders have none, and those of `base` would hold nothing more."""
+    mine = copied(opened, tmp_path, VARIANTS)
+    run_here(mine)
+    written = json.loads(export(mine, tmp_path / "out", "--json", "--labels", str(tmp_path / "labels")).stdout)
+    variants = {"oracle": set(METRICS) - {"tatoeba"}, "layer0-mean": set(METRICS), "layer1-mean": set(METRICS)}
+    rows = {
+        tmp_path / "out" / "toy" / row / variant / f"seed-{seed}": (row, variant, seed)
+        for row in ("none", "copa")
+        for variant in variants
+        for seed in (0, 1)
+    }
+    assert set(written["folders"]) == set(map(str, rows))
+    (lacking,) = (line for line in written["left_out"] if "not in the folders" in line)
+    assert lacking.startswith("tatoeba: not in the folders of oracle, for it has several variants (layer0-mean, layer1-mean) and ")
+    pairs = {found.pair[1:]: found for program in walk_store(mine)[0].programs for found in [program.result()]}
+    for folder, (row, variant, seed) in rows.items():
+        assert {path.name for path in folder.iterdir()} == variants[variant]
+        scores = official_scores(folder, tmp_path / "labels")
+        for task in variants[variant]:
+            found = pairs.get((row, variant, task)) or pairs[row, "base", task]
+            measured = next((one for one in found.evaluations if one.seed == seed), found.evaluations[0]).manifest.measurements
+            for one in measured:
+                if one.metric in METRICS[task]:
+                    score = scores[task][METRICS[task][one.metric]][one.language]
+                    assert score == pytest.approx(100 * one.value, abs=1e-9), (folder, task)
+
+
+def test_base_has_folders_where_it_is_a_choice(opened, tmp_path):
+    """The oracle's unfinished folders are not made up of what the source language chose."""
+    mine = copied(opened, tmp_path, STUDY.replace("  pawsx:\n", "  pawsx: {selection: [source, oracle]}\n"))
+    base = [str(tmp_path / "out" / "toy" / row / f"seed-{seed}") for row in ("none", "copa") for seed in (0, 1)]
+    assert json.loads(export(mine, tmp_path / "out", "--json").stdout)["folders"] == base
+    run_here(mine)
+    oracle = [str(tmp_path / "all" / "toy" / row / "oracle" / f"seed-{seed}") for row in ("none", "copa") for seed in (0, 1)]
+    written = json.loads(export(mine, tmp_path / "all", "--json").stdout)
+    assert sorted(written["folders"]) == sorted([*oracle, *(folder.replace("/out/", "/all/") for folder in base)])
+    for first, second in zip(oracle, base, strict=True):
+        for path in (Path(second) / "panx").iterdir():
+            assert (Path(first) / "panx" / path.name).read_text() == path.read_text()
+    mine = copied(opened, tmp_path / "layers", STUDY.replace("  tatoeba:\n", "  tatoeba: {retrieval: {layer: [0, 1]}}\n"))
+    written = json.loads(export(mine, tmp_path / "unfinished", "--json").stdout)
+    assert written["folders"] == [folder.replace("/out/", "/unfinished/") for folder in base]
+    assert "toy: none -> tatoeba [layer0-mean]: not finished" in written["left_out"]
+
+
+def test_what_export_says_comes_next_is_a_command_that_works(opened, tmp_path):
+    labels = tmp_path / "gold labels"
+    printed = export(opened, tmp_path / "o u t", "--labels", str(labels)).stdout.splitlines()
+    commands = [line for line in printed if line.startswith("next: ")]
+    assert [command.split()[-1] for command in commands] == ["xtreme", "xtreme-r"]
+    for command in commands:
+        words = shlex.split(command.removeprefix("next: "))
+        done = CliRunner().invoke(app, words[1:], env={"COLUMNS": "200"})
+        assert (words[0], done.exit_code) == ("polystilts", 0)
+        assert "lareqa" in done.stdout if words[-1] == "xtreme-r" else "bucc2018" in done.stdout
+    in_xtreme_alone = "\n".join(line for line in STUDY.split("\n") if line.strip(" :") not in ("lareqa", "mlqa") and "xcopa" not in line)
+    mine = copied(opened, tmp_path / "one", in_xtreme_alone)
+    printed = export(mine, tmp_path / "two").stdout.splitlines()
+    assert [line.split()[-1] for line in printed if line.startswith("next: ")] == ["xtreme"]
 
 
 def test_lines_count_the_other_language_in_the_order_of_sorted_english():
@@ -349,3 +335,4 @@ def test_perfect_lines_begin_as_xtreme_s_labels_do(language, first_ten):
     found = load_examples(data, REAL_DATA)
     rows = [Row(one.id, list(one.relevant)) for one in found.examples if isinstance(one, Passage) and one.side == "query"]
     assert [int(line) for line in WRITERS["line_numbers"](rows, lambda: found).split()[:10]] == first_ten
+    assert [int(line) for line in label_text("line_numbers", found).split()[:10]] == first_ten
