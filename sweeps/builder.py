@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeps.axes import Axes, Way
-from sweeps.encoder_limits import check_limits
+from sweeps.encoder_limits import architecture, check_limits
 from sweeps.leaks import Seen, find_leaks, measure_leaks, seen_by
 from sweeps.results import BASELINE, ORACLE, Point
-from sweeps.study import DEFAULT_TRAINING, Mixture, Model, Study, StudyError, Training
+from sweeps.study import DEFAULT_TRAINING, Benchmark, Mixture, Model, Study, StudyError, Training
 from sweeps.study_data import StudyData
 from trainables.overlap import TextHashes
 from trainables.specs import (
+    Architecture,
+    BenchmarkSpec,
     DataSpec,
     EncoderRef,
     EvaluateSpec,
     FolderEncoder,
     HubEncoder,
     InitSpec,
+    Length,
     MixtureTask,
     Spec,
     StageEncoder,
@@ -32,6 +35,7 @@ from trainables.task import TASKS
 INIT_VERSION = 1
 TRAIN_VERSION = 2
 EVALUATE_VERSION = 2
+BENCHMARK_VERSION = 1
 """Raised when the code of that kind of stage computes something else; the golden keys under tests/ make it a decision."""
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -69,6 +73,8 @@ class SpecBuilder:
         """A StudyError for what can be known to fail before anything is trained: data that is not there, inputs that are too long."""
         self.data.check()
         self.all_data()
+        for target in self.study.benchmarked():
+            self.data.benchmarked_languages(target)
         check_limits(self.study, self._base)
 
     def initial_encoder(self, name: str) -> Encoder:
@@ -118,6 +124,65 @@ class SpecBuilder:
             max_length=training.max_length,
             precision=training.precision,
             retrieval=settings.retrieval.protocols(task)[way.own] if task.kind == "retrieval" else None,
+        )
+
+    def benchmark(self, model: str, direct: EncoderRef, intermediate: EncoderRef, target: str, way: Way) -> BenchmarkSpec:
+        """The timing of a target's winner and its baseline's in turn: whether weights make a difference is what it asks, so it has both."""
+        evaluation = self.evaluation(model, intermediate, target, way)
+        chosen = self.data.benchmarked_languages(target)
+        data = tuple(data for data in evaluation.data if data.language in chosen)
+        lengths = self._benchmark.lengths
+        return self._benchmark_spec(model, (direct, intermediate), target, evaluation.head, data, evaluation.max_length, lengths)
+
+    def architecture_benchmark(self, model: str) -> BenchmarkSpec | None:
+        """The timing of a model's encoder at fixed lengths, where weights cannot matter: one for all models of its shape, however trained.
+
+        None without such lengths. Where only the hub knows the shape, the name there stands for it.
+        """
+        lengths = tuple(length for length in self._benchmark.lengths if length != "text")
+        if not lengths:
+            return None
+        settings = self.study.models[model]
+        arm: EncoderRef | Architecture | None = architecture(model, settings, self._base)
+        if arm is None and settings.hub is not None:
+            arm = HubEncoder(hub=settings.hub, revision=settings.revision)
+        return None if arm is None else self._benchmark_spec(model, (arm,), None, None, (), max(lengths), lengths)
+
+    @property
+    def _benchmark(self) -> Benchmark:
+        assert self.study.benchmark is not None, "only a study with a benchmark is asked for one"
+        return self.study.benchmark
+
+    def _benchmark_spec(
+        self,
+        model: str,
+        arms: tuple[EncoderRef | Architecture, ...],
+        task: str | None,
+        head: str | None,
+        data: tuple[DataSpec, ...],
+        max_length: int,
+        lengths: tuple[Length, ...],
+    ) -> BenchmarkSpec:
+        settings, resources = self._benchmark, self.study.resources
+        return BenchmarkSpec(
+            kind="benchmark",
+            code_version=BENCHMARK_VERSION,
+            versions=self._versions,
+            family=self.study.models[model].family,
+            arms=arms,
+            task=task,
+            head=head,
+            data=data,
+            max_length=max_length,
+            batch_sizes=settings.batch_sizes,
+            lengths=lengths,
+            precisions=settings.precisions,
+            blocks=settings.blocks,
+            repetitions=settings.repetitions,
+            warmup=settings.warmup,
+            num_threads=resources.cpus_per_worker,
+            on_gpu=resources.gpus_per_worker > 0,
+            seed=self.study.seed,
         )
 
     def _leaks(self, model: str, intermediate: str, target: str, way: Way) -> tuple[str, ...]:

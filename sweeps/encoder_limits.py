@@ -8,10 +8,20 @@ from typing import Any
 from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Training
 from trainables.family import FAMILIES
 from trainables.layers import rule_of
+from trainables.specs import Architecture
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt")
 """One of each is what `from_pretrained` reads."""
+_SHAPE = {
+    "hidden_size": "hidden_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "intermediate_size": "intermediate_size",
+    "max_positions": "max_position_embeddings",
+    "vocabulary_size": "vocab_size",
+}
+"""The fields of an architecture, as a config.json calls them."""
 
 
 def check_limits(study: Study, base: Path) -> None:
@@ -19,7 +29,9 @@ def check_limits(study: Study, base: Path) -> None:
     for name, model in study.models.items():
         if model.folder is not None:
             _check_files(f"models.{name}.folder", model.family, base / model.folder)
-        _check_lengths(study, name, model, _most_tokens(name, model, base))
+        limit = _most_tokens(name, model, base)
+        _check_lengths(study, name, model, limit)
+        _check_benchmark(study, name, limit)
         num_layers = _num_layers(name, model, base)
         if num_layers is not None:
             _check_layers(study, name, num_layers)
@@ -75,6 +87,26 @@ def _trainings(study: Study, name: str, model: Model) -> Iterable[tuple[str, Tra
         yield f"intermediates.{intermediate}", mixture.training.over(study.intermediate_training)
     for target, settings in study.targets.items():
         yield f"targets.{target}", settings.training.over(study.target_training)
+
+
+def _check_benchmark(study: Study, name: str, limit: int | None) -> None:
+    for length in study.benchmark.lengths if study.benchmark is not None else ():
+        if limit is not None and length != "text" and length > limit:
+            raise StudyError(f"benchmark.lengths: {length}, but models.{name} reads at most {limit} tokens; name at most {limit}")
+
+
+def architecture(name: str, model: Model, base: Path) -> Architecture | None:
+    """The shape of a model's encoder; unknown before one from the hub is loaded, and where a config.json does not say all of it."""
+    if model.random is not None:
+        return Architecture.model_validate({field: getattr(model.random, field) for field in Architecture.model_fields})
+    if model.folder is None:
+        return None
+    place, path = f"models.{name}.folder", base / model.folder / "config.json"
+    config = _read(place, path)
+    found = {field: _number(place, path, config, written) for field, written in _SHAPE.items()}
+    if found["max_positions"] is not None:
+        found["max_positions"] -= first_position(model.family, config)
+    return None if None in found.values() else Architecture.model_validate(found)
 
 
 def _most_tokens(name: str, model: Model, base: Path) -> int | None:

@@ -24,6 +24,8 @@ def parameters(spec: Mapping[str, Any]) -> dict[str, str]:
             flat |= {f"version.{library}": version for library, version in value}
         elif name == "encoder":
             flat[name] = "@".join(value.values())
+        elif name == "arms":
+            flat[name] = " against ".join("@".join(map(str, arm.values())) for arm in value)
         elif name == "mixture":
             flat["tasks"] = " + ".join(tasks(spec))
             flat["train_data"] = "; ".join(_data(task["train"]) for task in value)

@@ -182,6 +182,8 @@ class MlflowView:
             role, parent, name = "encoder", self._study_run(start_s), " + ".join(tasks(spec)) or str(spec.get("kind", key))
         else:
             role, parent, name = "trial", self._pair_run(context, start_s), _pair_name(context)
+        if spec.get("kind") == "benchmark":
+            role, name = "benchmark", f"{name}, benchmark"
         if context.seed is not None:
             name += f", seed {context.seed}"
         if "learning_rate" in spec:

@@ -9,15 +9,15 @@ results always lead to the same stages.
 import dataclasses
 import itertools
 from collections.abc import Generator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sweeps.axes import Way
 from sweeps.builder import Encoder, SpecBuilder
 from sweeps.pruning import Floors, pruned_at, scores_of
-from sweeps.results import BASELINE, VARIANT, Context, Evaluation, PairId, PairResult, Point, Trial
+from sweeps.results import BASELINE, VARIANT, BenchmarkResult, Context, Evaluation, PairId, PairResult, Point, Trial
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
-from trainables.specs import FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
+from trainables.specs import BenchmarkSpec, FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
 from trainables.task import TASKS
 
 
@@ -39,8 +39,12 @@ class Request(NamedTuple):
     @property
     def parents(self) -> tuple[str, ...]:
         """Keys of the stages whose files this one reads."""
-        encoder = None if isinstance(self.spec, InitSpec) else self.spec.encoder
-        return (encoder.stage,) if isinstance(encoder, StageEncoder) else ()
+        return self.spec.parents
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether nothing else may run at the same time: it would be timed as well."""
+        return isinstance(self.spec, BenchmarkSpec)
 
 
 class StageFailedError(Exception):
@@ -49,6 +53,25 @@ class StageFailedError(Exception):
 
 Steps = Generator[Sequence[Request], Sequence[Manifest], None]
 """Yields stages that may run at the same time; is sent their manifests, in order, when all are finished."""
+
+
+class Program(Protocol):
+    """What a walk carries out."""
+
+    problem: str | None
+    """Why it ended early."""
+
+    def steps(self) -> Steps: ...
+
+
+class Start(NamedTuple):
+    """What one replicate is scored with, or timed."""
+
+    seed: int
+    encoder: Encoder
+    """What the target training began from."""
+    trained: Encoder
+    """What it made: the selected point's; for retrieval, which trains nothing, the same."""
 
 
 @dataclasses.dataclass
@@ -68,7 +91,7 @@ class PairProgram:
 
     def result(self) -> PairResult:
         """What is known now."""
-        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self._baseline(), self.leaks())
+        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self.baseline, self.leaks())
 
     def leaks(self) -> tuple[str, ...]:
         """What the trainings of this pair have seen of the examples that it is scored on."""
@@ -76,31 +99,35 @@ class PairProgram:
 
     def steps(self) -> Steps:
         """The recipe of this cell."""
+        starts = yield from self.winners()
+        manifests = yield [self._evaluation(start.trained, start.seed) for start in starts]
+        self.evaluations = tuple(
+            Evaluation(start.seed, manifest, start.encoder.ref.stage if isinstance(start.encoder.ref, StageEncoder) else None)
+            for start, manifest in zip(starts, manifests, strict=True)
+        )
+
+    def winners(self) -> Generator[Sequence[Request], Sequence[Manifest], list[Start]]:
+        """The recipe up to the selected point's trainings: encoders and search. Whoever follows it asks for the same stages."""
         seeds = self._seeds()
         encoders = [self._encoder(seed) for seed in seeds]
         for depth in range(len(encoders[0].stages)):
             yield [self._shared(encoder, depth) for encoder in encoders]
         if TASKS.load(self.pair.target).kind == "retrieval":
-            starts = list(zip(seeds, encoders, encoders, strict=True))
-        else:
-            # All rows and variants of a target begin with the same points: a gain is then no luck of the draw, and trainings that are the
-            # same are one.
-            drawn_as = str(self.pair._replace(intermediate=BASELINE, variant=VARIANT))
-            search = PairSearch(self.builder.study.search, self.builder.study.seed, drawn_as)
-            while points := search.ask():
-                told = yield from self._round(points, seeds, encoders, search.floors())
-                search.tell(told)
-            best = self.selected = search.best().point
-            keys = {self._training(encoder, best, seed, ()).key for seed, encoder in zip(seeds, encoders, strict=True)}
-            self.losers = tuple(trial.manifest.key for trial in self.trials if trial.manifest.key not in keys)
-            starts = [(seed, encoder, self._trained(encoder, best, seed)) for seed, encoder in zip(seeds, encoders, strict=True)]
-        manifests = yield [self._evaluation(trained, seed) for seed, _, trained in starts]
-        self.evaluations = tuple(
-            Evaluation(seed, manifest, encoder.ref.stage if isinstance(encoder.ref, StageEncoder) else None)
-            for (seed, encoder, _), manifest in zip(starts, manifests, strict=True)
-        )
+            return [Start(seed, encoder, encoder) for seed, encoder in zip(seeds, encoders, strict=True)]
+        # All rows and variants of a target begin with the same points: a gain is then no luck of the draw, and trainings that are the
+        # same are one.
+        drawn_as = str(self.pair._replace(intermediate=BASELINE, variant=VARIANT))
+        search = PairSearch(self.builder.study.search, self.builder.study.seed, drawn_as)
+        while points := search.ask():
+            told = yield from self._round(points, seeds, encoders, search.floors())
+            search.tell(told)
+        best = self.selected = search.best().point
+        keys = {self._training(encoder, best, seed, ()).key for seed, encoder in zip(seeds, encoders, strict=True)}
+        self.losers = tuple(trial.manifest.key for trial in self.trials if trial.manifest.key not in keys)
+        return [Start(seed, encoder, self._trained(encoder, best, seed)) for seed, encoder in zip(seeds, encoders, strict=True)]
 
-    def _baseline(self) -> PairId:
+    @property
+    def baseline(self) -> PairId:
         """The pair without intermediate training whose target training is the same."""
         way = self.builder.axes.in_row(self.way, BASELINE, self.pair.target)
         return self.pair._replace(intermediate=BASELINE, variant=way.name)
@@ -186,6 +213,57 @@ class PairProgram:
     def _context(self, role: str, seed: int, name: str) -> Context:
         model, intermediate, variant, target = self.pair
         return Context(role, model, intermediate, variant, target, seed, f"{self.pair}, {name}")
+
+
+@dataclasses.dataclass
+class BenchmarkProgram:
+    """The timing of one pair's winner and of its baseline's; it finds both as the pairs themselves do, whose stages these are."""
+
+    pair: PairProgram
+    """Programs of its own, for they keep what they learn."""
+    direct: PairProgram
+    architecture: Manifest | None = None
+    """Of the model's encoder, at fixed lengths."""
+    manifest: Manifest | None = None
+    problem: str | None = None
+
+    def result(self) -> BenchmarkResult:
+        """What is known now."""
+        margin = self._builder.study.benchmark.margin if self._builder.study.benchmark else 0.0
+        return BenchmarkResult(self.pair.pair, self.direct.pair, margin, self.architecture, self.manifest, self.problem)
+
+    def steps(self) -> Steps:
+        """First what is compared, then the timing; of the replicates, the first one's."""
+        direct = yield from self.direct.winners()
+        intermediate = yield from self.pair.winners()
+        model, name, variant, target = self.pair.pair
+        seed = intermediate[0].seed
+        spec = self._builder.benchmark(model, direct[0].trained.ref, intermediate[0].trained.ref, target, self.pair.way)
+        context = Context("benchmark", model, name, variant, target, seed, f"{self.pair.pair}, benchmark")
+        (self.manifest,) = yield [Request(spec, context, None, ())]
+        if (shape := self._builder.architecture_benchmark(model)) is not None:
+            context = Context("benchmark", model, None, VARIANT, None, None, f"{model}: benchmark of the architecture")
+            (self.architecture,) = yield [Request(shape, context, None, ())]
+
+    @property
+    def _builder(self) -> SpecBuilder:
+        return self.pair.builder
+
+
+def plan_benchmarks(builder: SpecBuilder) -> list[BenchmarkProgram]:
+    """A program for every pair with an intermediate whose target's inference is timed; none if the study times nothing."""
+    pairs = plan_study(builder) if builder.study.benchmark is not None else []
+    return [
+        BenchmarkProgram(pair, PairProgram(pair.baseline, builder.axes.in_row(pair.way, BASELINE, pair.pair.target), builder))
+        for pair in pairs
+        if pair.pair.intermediate != BASELINE and pair.pair.target in builder.study.benchmarked()
+    ]
+
+
+def num_architectures(benchmarks: Sequence[BenchmarkProgram]) -> int:
+    """How many timings of architectures some benchmarks share."""
+    shapes = (program.pair.builder.architecture_benchmark(program.pair.pair.model) for program in benchmarks)
+    return len({shape.key for shape in shapes if shape is not None})
 
 
 def plan_study(builder: SpecBuilder) -> list[PairProgram]:

@@ -103,6 +103,22 @@ class PairResult(NamedTuple):
         return (*(f"leak: {leak}" for leak in self.leaks), *oracle)
 
 
+class BenchmarkResult(NamedTuple):
+    """The inference of one pair's winner, timed in turn with that of the pair without intermediate training."""
+
+    pair: PairId
+    direct: PairId
+    """Whose winner it is compared with."""
+    margin: float
+    """Latencies whose ratio lies within this part of 1 count as equivalent."""
+    architecture: Manifest | None
+    """The timing of the model's encoder, whatever its weights; None where it is unfinished, or no fixed length is timed."""
+    manifest: Manifest | None
+    """None while it is unfinished."""
+    problem: str | None
+    """Why it has no result."""
+
+
 class StudyResult(NamedTuple):
     """All pairs of a study, in the order of the study file: targets within intermediates within models."""
 
@@ -116,3 +132,5 @@ class StudyResult(NamedTuple):
     """What the study asks beside the matrix."""
     notes: tuple[str, ...]
     """Caveats that the report must show, one sentence each: assumed defaults, dev used as test."""
+    benchmarks: tuple[BenchmarkResult, ...] = ()
+    """In the order of the pairs; empty unless the study times inference."""

@@ -13,7 +13,7 @@ from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
 from sweeps.marks import mark_lines
-from sweeps.plan import PairProgram, Request, plan_study
+from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.progress import Progress
 from sweeps.report.write import Report, write_report
 from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
@@ -118,7 +118,7 @@ def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
         opened.store.quarantine(key)
         return None
 
-    return Walk(plan_study(opened.builder), look_up), tuple(damaged)
+    return Walk(plan_study(opened.builder), look_up, plan_benchmarks(opened.builder)), tuple(damaged)
 
 
 def count(opened: Opened) -> Counts:
@@ -148,7 +148,7 @@ def run_study(opened: Opened, console: Console) -> Ran:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
-            with Progress(console, opened.study.name, _num_stages(walk.programs)) as progress:
+            with Progress(console, opened.study.name, _num_stages(walk)) as progress:
                 for message in damaged:
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
@@ -176,6 +176,7 @@ def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -
         encoders=encoders,
         analysis=study.analysis,
         notes=_notes(opened),
+        benchmarks=tuple(program.result() for program in walk.benchmarks),
     )
 
 
@@ -216,7 +217,7 @@ def _counts(opened: Opened, walk: Walk) -> Counts:
     num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
     without_sharing = sum(sum(spec.kind == "train" for spec in program.shared_stages()) for program in programs)
     target_trainings = sum(program.num_trainings() for program in programs)
-    stages = _num_stages(programs)
+    stages = _num_stages(walk)
     cached = sum(outcome.was_cached for outcome in walk.drain())
     return Counts(
         stages=stages,
@@ -235,9 +236,10 @@ def _shared_stages(programs: Sequence[PairProgram]) -> dict[str, Spec]:
     return {spec.key: spec for program in programs for spec in program.shared_stages()}
 
 
-def _num_stages(programs: Sequence[PairProgram]) -> int:
+def _num_stages(walk: Walk) -> int:
     """All stages, if nothing is pruned."""
-    return len(_shared_stages(programs)) + sum(program.num_stages() for program in programs)
+    timings = len(walk.benchmarks) + num_architectures(walk.benchmarks)
+    return len(_shared_stages(walk.programs)) + sum(program.num_stages() for program in walk.programs) + timings
 
 
 def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
@@ -283,6 +285,7 @@ def _notes(opened: Opened) -> tuple[str, ...]:
 def _study_finished(result: StudyResult, journal: Journal, opened: Opened) -> StudyFinished:
     manifests = [evaluation.manifest for pair in result.pairs for evaluation in pair.evaluations]
     manifests += [trial.manifest for pair in result.pairs for trial in pair.trials]
+    manifests += [found for timed in result.benchmarks for found in (timed.manifest, timed.architecture) if found is not None]
     return StudyFinished(
         status="FAILED" if journal.failures else "FINISHED",
         metrics={"stages": float(len({manifest.key for manifest in manifests}) + len(result.encoders))},

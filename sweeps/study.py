@@ -8,13 +8,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from search_spaces import SPACES
 from sweeps.analysis import Analysis, DataScaling
 from sweeps.results import BASELINE, ORACLE, VARIANT
-from sweeps.study_checks import check_axes, check_mixture, check_source_language, check_target, check_text
+from sweeps.study_checks import check_axes, check_benchmark, check_mixture, check_source_language, check_target, check_text
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName
-from trainables.specs import LayersTrained, Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity, Unfreezing
-from trainables.task import Task
+from trainables.specs import LayersTrained, Length, Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity, Unfreezing
+from trainables.task import TASKS, Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -310,6 +310,26 @@ class Resources(Record):
     """Stages handed to the cluster at once; by default what it can hold now."""
 
 
+class Benchmark(Record):
+    """What intermediate training changes of the latency of inference: each winner in turn with its baseline's, and an equivalence test."""
+
+    targets: Annotated[tuple[str, ...], BeforeValidator(one_or_several), Field(min_length=1)] | None = None
+    """Whose winners are timed: by default all that train a head."""
+    languages: Annotated[tuple[str, ...], BeforeValidator(one_or_several), Field(min_length=1)] | None = None
+    """Of those that a target is scored in; by default all of them."""
+    batch_sizes: Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(one_or_several), Field(min_length=1)] = (1, 32)
+    lengths: Annotated[tuple[Length, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("text", 128)
+    """`text`: the scored examples with the lengths that they have; a number: their text, cut into sequences of exactly so many tokens."""
+    precisions: Annotated[tuple[Precision, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("float32",)
+    blocks: Annotated[int, Field(ge=3)] = 20
+    """Rounds in each of which both models are loaded anew: what the test counts as independent."""
+    repetitions: Annotated[int, Field(gt=0, multiple_of=2)] = 10
+    """Times of each setting in a block."""
+    warmup: Annotated[int, Field(ge=0)] = 3
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Latencies whose ratio is shown to lie within this part of 1 are equivalent."""
+
+
 class Study(Record):
     """Everything about a sweep; there is no other configuration."""
 
@@ -331,6 +351,8 @@ class Study(Record):
     encoder_seeds: Literal["shared", "paired"] = "shared"
     """`shared`: one intermediate training for all replicates; `paired`: one for each, with the replicate's seed."""
     resources: Resources = Resources()
+    benchmark: Benchmark | None = None
+    """Whether and how inference is timed; nothing else runs meanwhile."""
     seed: int = 0
     notes: tuple[str, ...] = ()
     """Caveats that the report repeats."""
@@ -379,6 +401,18 @@ class Study(Record):
                             f"analysis.{field}: no intermediate is called {name!r}{did_you_mean(name, list(self.intermediates))}"
                         )
         return self
+
+    @model_validator(mode="after")
+    def _benchmark(self) -> "Study":
+        if self.benchmark is not None:
+            check_benchmark(self, self.benchmark)
+        return self
+
+    def benchmarked(self) -> tuple[str, ...]:
+        """The targets whose winners are timed."""
+        if self.benchmark is None:
+            return ()
+        return self.benchmark.targets or tuple(target for target in self.targets if TASKS.load(target).kind != "retrieval")
 
     def mixtures(self) -> dict[str, Mixture]:
         """Every mixture that something trains on, by its place in the study."""

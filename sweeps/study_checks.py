@@ -22,7 +22,7 @@ from trainables.specs import Record
 from trainables.task import TASKS, Task
 
 if TYPE_CHECKING:  # they are checked with what is here
-    from sweeps.study import Mixture, Retrieval, Study, Target, TaskUse, Variation
+    from sweeps.study import Benchmark, Mixture, Retrieval, Study, Target, TaskUse, Variation
 
 _OF_TRAINED = ("train", "num_examples", "selection")
 """Fields of a target that trains."""
@@ -125,6 +125,30 @@ def _given(record: Record) -> Iterator[tuple[str, str]]:
     """Each field that the study gives, and its value."""
     for field, value in record.model_dump(mode="json", exclude_unset=True, exclude_none=True).items():
         yield field, repr(value)
+
+
+def check_benchmark(study: Study, benchmark: Benchmark) -> None:
+    """A ValueError if there is nothing to compare, or if something else could run beside what is timed."""
+    for target in benchmark.targets or ():
+        if target not in study.targets:
+            raise ValueError(f"benchmark.targets: {target!r} is no target of the study{did_you_mean(target, list(study.targets))}")
+        if TASKS.load(target).kind == "retrieval":
+            raise ValueError(f"benchmark.targets: {target!r} is a retrieval task, which trains no head to time; leave it out")
+    if not study.benchmarked():
+        raise ValueError("benchmark: all targets are retrieval tasks, which train no head to time; add another target or leave it out")
+    if not study.intermediates:
+        raise ValueError("benchmark: it times models with and without intermediate training, but there are no intermediates; name one")
+    gpus = study.resources.gpus_per_worker
+    if gpus != int(gpus):
+        raise ValueError(
+            f"resources.gpus_per_worker: {gpus:g}, but a benchmark that shares its GPU with a trial would time the trial as well; "
+            "give it whole GPUs, or leave benchmark out"
+        )
+    if study.resources.workers > 1:
+        raise ValueError(
+            f"resources.workers: {study.resources.workers}, but what is timed runs in one process, and a stage of several workers "
+            "holds no device for it; set workers: 1, or leave benchmark out"
+        )
 
 
 def check_source_language(study: Study) -> None:

@@ -115,6 +115,15 @@ class StudyData:
             case wanted:
                 return self._languages(f"targets.{target}", target, settings.test, wanted)
 
+    def benchmarked_languages(self, target: str) -> tuple[str, ...]:
+        """The scored languages of a target that the benchmark names, or all; a StudyError if the target has none of the named ones."""
+        scored = self.languages(target)
+        wanted = self._study.benchmark.languages if self._study.benchmark is not None else None
+        found = tuple(language for language in scored if wanted is None or language in wanted)
+        if not found:
+            raise StudyError(f"benchmark.languages: {target} is scored in none of {', '.join(wanted or ())}; its: {', '.join(scored)}")
+        return found
+
     def _in_languages(self, target: str, task: str, split: str, place: str) -> tuple[DataSpec, ...]:
         with _at(f"{place}: "):
             return tuple(self._spec(task, split, language, None) for language in self.languages(target))

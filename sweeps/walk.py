@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sweeps.plan import PairProgram, Request, StageFailedError, Steps
+from sweeps.plan import BenchmarkProgram, PairProgram, Program, Request, StageFailedError, Steps
 from sweeps.pruning import pruned_at, scores_of
 from trainables.manifest import Manifest
 
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 class _Waiting:
     """A program, what it asked for last, and what of that is still missing."""
 
-    program: PairProgram
+    program: Program
     steps: Steps
     requests: Sequence[Request]
     missing: set[str]
@@ -40,8 +40,9 @@ class _Waiting:
 class Walk:
     """The state of a plan while it runs; every method returns at once."""
 
-    def __init__(self, programs: Sequence[PairProgram], lookup: Lookup) -> None:
+    def __init__(self, programs: Sequence[PairProgram], lookup: Lookup, benchmarks: Sequence[BenchmarkProgram] = ()) -> None:
         self.programs = programs
+        self.benchmarks = benchmarks
         self._lookup = lookup
         self._requests: dict[str, Request] = {}
         """Everything ever asked for, in that order."""
@@ -54,7 +55,8 @@ class Walk:
         """Stages whose parents' files were dropped and are being made again."""
         self._waiting: dict[str, list[_Waiting]] = {}
         self._outcomes: list[Outcome] = []
-        for program in programs:
+        everything: Sequence[Program] = [*programs, *benchmarks]
+        for program in everything:
             self._advance(program, program.steps(), None)
 
     @property
@@ -68,12 +70,18 @@ class Walk:
         return tuple(self._requests[key] for key in self._running)
 
     def next(self) -> Request | None:
-        """A stage that may start now; None if there is none."""
+        """A stage that may start now; None if there is none. One that runs alone waits for all others, and they for it."""
+        if any(request.runs_alone for request in self.running):
+            return None
         while self._ready:
-            key = heapq.heappop(self._ready)[-1]
+            key = self._ready[0][-1]
             if self._is_wanted(key):
+                if self._requests[key].runs_alone and self._running:
+                    return None
+                heapq.heappop(self._ready)
                 self._running.add(key)
                 return self._requests[key]
+            heapq.heappop(self._ready)
             del self._requests[key]
         return None
 
@@ -111,7 +119,7 @@ class Walk:
     def _resume(self, waiting: _Waiting) -> None:
         self._advance(waiting.program, waiting.steps, [self._manifests[request.key] for request in waiting.requests])
 
-    def _advance(self, program: PairProgram, steps: Steps, answer: Sequence[Manifest] | StageFailedError | None) -> None:
+    def _advance(self, program: Program, steps: Steps, answer: Sequence[Manifest] | StageFailedError | None) -> None:
         """Resumes a program with what it waited for (nothing, at its start) until it has to wait again or ends."""
         while True:
             try:
@@ -160,8 +168,9 @@ class Walk:
             self._push(request.key)
 
     def _push(self, key: str) -> None:
-        # Shared encoders first, since they unlock the most; then in the order in which stages were asked for.
-        priority = 0 if self._requests[key].context.role == "encoder" else 1
+        # Shared encoders first, since they unlock the most; then in the order in which stages were asked for; what runs alone at the end.
+        request = self._requests[key]
+        priority = 2 if request.runs_alone else 0 if request.context.role == "encoder" else 1
         heapq.heappush(self._ready, (priority, self._order[key], key))
 
     def _is_wanted(self, key: str) -> bool:

@@ -1,6 +1,6 @@
 """The records that tasks yield, one type per kind of task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -77,3 +77,22 @@ class Dropped(NamedTuple):
 
 
 Entries = Iterable[Example | Dropped]
+
+
+def texts_of(example: Example) -> Iterator[str]:
+    """All text of an example, of any kind of task."""
+    match example:
+        case Text(text=text, pair=pair) | Line(text=text, pair=pair):
+            yield text
+            if pair is not None:
+                yield pair
+        case Sentence(words=words):
+            yield " ".join(words)
+        case Question(question=question, context=context):
+            yield question
+            yield context
+        case Choice(prompt=prompt, options=options):
+            yield prompt
+            yield from options
+        case Passage(text=text):
+            yield text

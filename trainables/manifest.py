@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from trainables.specs import Record
 
 
@@ -20,10 +22,11 @@ class Measurement(Record):
     language: str
     split: str
     metric: str
-    """A name in `trainables.metrics`; accuracies and F1 lie between 0 and 1."""
+    """A name in `trainables.metrics`, of a value between 0 and 1; of a benchmark, quantity with its unit, then setting and arm:
+    `latency_p50_ms batch 8 length 128 float32 direct`."""
     value: float
     n: int
-    """Examples behind it (sentences, questions, pairs)."""
+    """Examples behind it (sentences, questions, pairs); of a benchmark, passes, or what its quantity counts."""
 
 
 class CurvePoint(Record):
@@ -110,4 +113,6 @@ class Manifest(Record):
     """Every set of examples that the stage read."""
     effort: Effort | None = None
     """None unless it is a training."""
+    conditions: dict[str, str] = Field(default_factory=dict)
+    """What a benchmark was measured under: device, clock, threads, attention; else empty."""
     cost: Cost

@@ -171,6 +171,13 @@ def packed_attention(
 AttentionInterface.register(ATTENTION, packed_attention)
 
 
+def attention_kernel(device: torch.device, precision: str) -> str:
+    """What `packed_attention` calls for weights and activations of this precision."""
+    if device.type == "cuda" and precision != "float32":
+        return "flash attention of variable length"
+    return "scaled_dot_product_attention of each run of equal lengths"
+
+
 def _ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Indices:
     """`arange(start, start + length)` of each pair, end to end."""
     before = np.cumsum(lengths) - lengths

@@ -68,6 +68,11 @@ class _StageSpec(Record):
         """`<kind>-<16 hex of sha256 of the canonical JSON>`."""
         return content_key(type(self).kind_name, self.model_dump(mode="json"))
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Keys of the stages whose files this one reads."""
+        return ()
+
     kind_name: ClassVar[str]
 
 
@@ -143,6 +148,11 @@ class TrainSpec(_StageSpec):
     """Dev evaluations without a gain after which training stops; None never stops."""
     seed: int
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The stage that makes the encoder, if one does."""
+        return _stages(self.encoder)
+
 
 Pooling = Literal["mean", "first"]
 Similarity = Literal["cosine", "dot"]
@@ -182,8 +192,75 @@ class EvaluateSpec(_StageSpec):
     retrieval: RetrievalProtocol | None
     """None for tasks that train a head."""
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The stage that makes the encoder, if one does."""
+        return _stages(self.encoder)
 
-Spec = InitSpec | TrainSpec | EvaluateSpec
+
+class Architecture(Record):
+    """The shape of an encoder, whatever its weights are: where these cannot matter, all encoders of one shape share a key."""
+
+    hidden_size: Annotated[int, Field(gt=0)]
+    num_layers: Annotated[int, Field(gt=0)]
+    num_heads: Annotated[int, Field(gt=0)]
+    intermediate_size: Annotated[int, Field(gt=0)]
+    max_positions: Annotated[int, Field(gt=0)]
+    vocabulary_size: Annotated[int, Field(gt=8)]
+
+
+Length = Literal["text"] | Annotated[int, Field(gt=2)]
+
+
+class BenchmarkSpec(_StageSpec):
+    """Latency, throughput and memory of inference: of two arms in turn, or of one architecture.
+
+    What it measures depends on the machine too, which its manifest names.
+    """
+
+    kind_name: ClassVar[str] = "benchmark"
+    kind: Literal["benchmark"]
+    family: str
+    arms: Annotated[tuple[EncoderRef | Architecture, ...], Field(min_length=1, max_length=2)]
+    """The first is what the second is compared with."""
+    task: str | None
+    """Whose texts are read; None for an architecture, which reads tokens drawn at random."""
+    head: str | None
+    """The task whose head is used; None stops at the last hidden states."""
+    data: tuple[DataSpec, ...]
+    """One entry a language; empty for an architecture."""
+    max_length: Annotated[int, Field(gt=2)]
+    """Tokens of a text that is as long as it is, special ones included."""
+    batch_sizes: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+    lengths: Annotated[tuple[Length, ...], Field(min_length=1)]
+    """`text`: the examples of `data` as they are; a number: their text, cut into sequences of exactly so many tokens."""
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
+    blocks: Annotated[int, Field(ge=3)]
+    """Rounds in each of which all arms are loaded anew: what a comparison counts as independent."""
+    repetitions: Annotated[int, Field(gt=0, multiple_of=2)]
+    """Times of each setting in a block."""
+    warmup: Annotated[int, Field(ge=0)]
+    """Untimed passes before them."""
+    num_threads: Annotated[int, Field(gt=0)]
+    on_gpu: bool
+    seed: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The stages that make the arms."""
+        return tuple(dict.fromkeys(stage for arm in self.arms for stage in _stages(arm)))
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence that can come up."""
+        return max(self.max_length if length == "text" else length for length in self.lengths)
+
+
+def _stages(ref: EncoderRef | Architecture) -> tuple[str, ...]:
+    return (ref.stage,) if isinstance(ref, StageEncoder) else ()
+
+
+Spec = InitSpec | TrainSpec | EvaluateSpec | BenchmarkSpec
 
 
 class Job(Record):

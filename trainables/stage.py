@@ -3,8 +3,9 @@
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -12,10 +13,11 @@ import torch.distributed as dist
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
+from trainables.benchmark_stage import TIMES_FILE, Source, run_benchmark
 from trainables.data import load_examples
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
-from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.examples import texts_of
 from trainables.heads import HeadShape
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary
@@ -23,7 +25,7 @@ from trainables.model import inherit_head, load_encoder, load_model, save_model,
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
-from trainables.specs import EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
+from trainables.specs import Architecture, BenchmarkSpec, EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
 from trainables.store import Store
 from trainables.task import MLM_HEAD, TASKS, head_name
 from trainables.train import Point, TaskData, train
@@ -42,15 +44,9 @@ class Outcome(NamedTuple):
     num_tokens: int = 0
     num_examples: int = 0
     effort: Effort | None = None
+    conditions: Mapping[str, str] = MappingProxyType({})
     seconds_before: float = 0.0
     """Spent by attempts that died."""
-
-
-class Source(NamedTuple):
-    """Where an encoder and its tokenizer are loaded from."""
-
-    folder_or_hub: str
-    revision: str | None
 
 
 def run_stage(job: Job, store: Store, report: Report) -> Manifest:
@@ -72,6 +68,8 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
                 outcome = _train(job.spec, job, store, device, report, folder)
             case EvaluateSpec():
                 outcome = _evaluate(job.spec, job, store, device, folder)
+            case BenchmarkSpec():
+                outcome = _benchmark(job.spec, job, store, device, folder)
         return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
 
 
@@ -145,10 +143,20 @@ def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, 
     return Outcome(measurements=found.measurements, data=found.data, num_tokens=found.num_tokens, num_examples=found.num_examples)
 
 
-def _check_length(spec: TrainSpec | EvaluateSpec, tokenizer: PreTrainedTokenizerBase) -> None:
+def _benchmark(spec: BenchmarkSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
+    sources = [None if isinstance(arm, Architecture) else _source(arm, job, store) for arm in spec.arms]
+    for source in sources:
+        if source is not None:
+            _check_length(spec, _tokenizer(source))
+    found = run_benchmark(spec, sources, _tokenizer, device, job.data, job.cache, folder / TIMES_FILE)
+    return Outcome(**found._asdict())
+
+
+def _check_length(spec: TrainSpec | EvaluateSpec | BenchmarkSpec, tokenizer: PreTrainedTokenizerBase) -> None:
     """What planning cannot see of an encoder on the hub."""
-    if spec.max_length > tokenizer.model_max_length:
-        raise ValueError(f"max_length is {spec.max_length}, but the encoder reads at most {tokenizer.model_max_length} tokens")
+    longest = spec.longest if isinstance(spec, BenchmarkSpec) else spec.max_length
+    if longest > tokenizer.model_max_length:
+        raise ValueError(f"max_length is {longest}, but the encoder reads at most {tokenizer.model_max_length} tokens")
 
 
 def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store: Store) -> Source:
@@ -174,7 +182,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         key=spec.key,
         status=outcome.status,
         spec=spec.model_dump(mode="json"),
-        parents=(spec.encoder.stage,) if not isinstance(spec, InitSpec) and isinstance(spec.encoder, StageEncoder) else (),
+        parents=spec.parents,
         attempt="",
         files=(),
         files_dropped=False,
@@ -183,6 +191,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         score=outcome.score,
         data=outcome.data,
         effort=outcome.effort,
+        conditions=dict(outcome.conditions),
         cost=cost,
     )
     if _is_first():
@@ -203,25 +212,6 @@ def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -
         peak_memory_bytes=peak_memory_bytes(device),
         device=device_name(device),
     )
-
-
-def texts_of(example: Example) -> Iterator[str]:
-    """All text of an example, of any kind of task."""
-    match example:
-        case Text(text=text, pair=pair) | Line(text=text, pair=pair):
-            yield text
-            if pair is not None:
-                yield pair
-        case Sentence(words=words):
-            yield " ".join(words)
-        case Question(question=question, context=context):
-            yield question
-            yield context
-        case Choice(prompt=prompt, options=options):
-            yield prompt
-            yield from options
-        case Passage(text=text):
-            yield text
 
 
 def _curve_point(point: Point) -> CurvePoint:

@@ -6,10 +6,10 @@ import pytest
 from transformers import AutoModel, AutoTokenizer
 
 from tests.trainables.toy_stages import evaluate_job, init_job, train_job, write_toy_data
-from trainables.examples import Choice, Line, Passage, Question, Sentence, Text
+from trainables.examples import Choice, Line, Passage, Question, Sentence, Text, texts_of
 from trainables.manifest import CurvePoint, Manifest
 from trainables.specs import Job
-from trainables.stage import run_stage, texts_of
+from trainables.stage import run_stage
 from trainables.store import Store
 
 
