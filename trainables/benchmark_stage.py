@@ -28,6 +28,7 @@ from trainables.benchmark import (
     text_batches,
     time_arms,
 )
+from trainables.benchmark_names import ANY_LANGUAGE, ARCHITECTURE, ARM_NAMES
 from trainables.data import load_examples
 from trainables.examples import texts_of
 from trainables.family import FAMILIES
@@ -38,13 +39,6 @@ from trainables.packing import ATTENTION
 from trainables.prepare import data_use, prepare, tokenizer_hash
 from trainables.sequences import template_of, tokenize
 from trainables.specs import Architecture, BenchmarkSpec, DataSpec, InitSpec, Precision
-
-TIMES_FILE = "times.parquet"
-ARM_NAMES = ("direct", "intermediate")
-"""Without and with intermediate training; an architecture alone is `architecture`."""
-ARCHITECTURE = "architecture"
-ANY_LANGUAGE = "any"
-"""Where nothing depends on a language."""
 
 _UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "yue", "zh"})
 """Languages that write no spaces between words: they have tokens a character, and no tokens a word."""

@@ -13,7 +13,8 @@ import torch.distributed as dist
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from trainables.benchmark_stage import TIMES_FILE, Source, run_benchmark
+from trainables.benchmark_names import TIMES_FILE
+from trainables.benchmark_stage import Source, run_benchmark
 from trainables.data import load_examples
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
+from markupsafe import Markup
 
-from sweeps.report import curves, data_use, wording
+from sweeps.report import curves, data_use, pareto, wording
 from sweeps.report.answers import Answer
 from sweeps.report.cells import Cell
+from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
 from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
 from trainables.manifest import Manifest
@@ -61,7 +63,9 @@ class CostRow(NamedTuple):
     peak_memory_bytes: int
 
 
-def render(result: StudyResult, cells: Sequence[Cell], answer: Answer) -> str:
+def render(
+    result: StudyResult, cells: Sequence[Cell], answer: Answer, timed: Sequence[PairRows] = (), shapes: Sequence[ArchitectureRow] = ()
+) -> str:
     """The page; it needs no network and no other file."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -84,6 +88,10 @@ def render(result: StudyResult, cells: Sequence[Cell], answer: Answer) -> str:
         used_sets=data_use.used_sets(manifest for _, manifest in stages),
         reasons=data_use.reasons,
         versions=_versions(stages),
+        timed=timed,
+        shapes=shapes,
+        training_peaks=_training_peaks(result),
+        pareto=Markup(pareto.to_svg(pareto_points(timed)).decode()) if timed else "",
         words=wording,
     )
 
@@ -140,7 +148,20 @@ def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:
             stages.setdefault(trial.manifest.key, ("target training", trial.manifest))
         for evaluation in found.evaluations:
             stages.setdefault(evaluation.manifest.key, ("evaluation", evaluation.manifest))
+    for timed in result.benchmarks:
+        for manifest in (timed.manifest, timed.architecture):
+            if manifest is not None:
+                stages.setdefault(manifest.key, ("benchmark", manifest))
     return list(stages.values())
+
+
+def _training_peaks(result: StudyResult) -> dict[PairId, int]:
+    """The most memory that a target training of each pair took."""
+    trained = ((found.pair, trial.manifest.cost.peak_memory_bytes) for found in result.pairs for trial in found.trials)
+    peaks: dict[PairId, int] = {}
+    for pair, num_bytes in trained:
+        peaks[pair] = max(num_bytes, peaks.get(pair, 0))
+    return peaks
 
 
 def _costs(stages: Sequence[tuple[str, Manifest]]) -> list[CostRow]:

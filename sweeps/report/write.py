@@ -10,8 +10,11 @@ from sweeps.report.answers import Answer, Evidence
 from sweeps.report.arms import read_arms
 from sweeps.report.cells import Cell, build_cells
 from sweeps.report.figure import to_svg
+from sweeps.report.latency import architectures, pareto_points, read_benchmarks
+from sweeps.report.latency import to_parquet as benchmark_parquet
 from sweeps.report.matrix import grids, matrix_csv
 from sweeps.report.page import render
+from sweeps.report.pareto import to_svg as pareto_svg
 from sweeps.report.table import build_table, to_parquet
 from sweeps.report.tables import to_csv, to_latex, to_markdown
 from sweeps.results import StudyResult
@@ -32,7 +35,8 @@ class Report(NamedTuple):
 
 
 def write_report(result: StudyResult, store: Store, folder: Path) -> Report:
-    """Writes results.parquet, matrix.csv, matrix.svg, tables/ and report.html into `folder`, also for a study that is not finished.
+    """Writes results.parquet, matrix.csv, matrix.svg, tables/ and report.html into `folder`, also for a study that is not finished;
+    where inference is timed, benchmarks.parquet and pareto.svg too.
 
     Each file is written aside and renamed, the page last; the same study gives the same bytes, but for costs.
     """
@@ -43,7 +47,11 @@ def write_report(result: StudyResult, store: Store, folder: Path) -> Report:
     _replace(folder / "results.parquet", to_parquet(build_table(result)))
     _replace(folder / "matrix.csv", matrix_csv(result.study, cells).encode())
     _replace(folder / "matrix.svg", to_svg(grids(cells)))
-    _replace(folder / "report.html", render(result, cells, answer).encode())
+    pairs, shapes = read_benchmarks(result, cells, store), architectures(result)
+    if pairs:
+        _replace(folder / "benchmarks.parquet", benchmark_parquet(result.study, pairs, shapes))
+        _replace(folder / "pareto.svg", pareto_svg(pareto_points(pairs)))
+    _replace(folder / "report.html", render(result, cells, answer, pairs, shapes).encode())
     _write_tables(folder / "tables", answer)
     return Report(folder, answer, cells)
 
