@@ -15,6 +15,7 @@ from sweeps.study import DEFAULT_TRAINING, Benchmark, Mixture, Model, Study, Stu
 from sweeps.study_data import StudyData
 from trainables.overlap import TextHashes
 from trainables.specs import (
+    MIN_BLOCKS,
     Architecture,
     BenchmarkSpec,
     DataSpec,
@@ -177,7 +178,7 @@ class SpecBuilder:
             batch_sizes=settings.batch_sizes,
             lengths=lengths,
             precisions=settings.precisions,
-            blocks=settings.blocks,
+            blocks=settings.blocks if len(arms) > 1 else MIN_BLOCKS,  # nothing is compared with an architecture
             repetitions=settings.repetitions,
             warmup=settings.warmup,
             num_threads=resources.cpus_per_worker,

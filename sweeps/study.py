@@ -13,7 +13,18 @@ from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName
-from trainables.specs import LayersTrained, Length, Margin, Pooling, Precision, Record, RetrievalProtocol, Similarity, Unfreezing
+from trainables.specs import (
+    MIN_BLOCKS,
+    LayersTrained,
+    Length,
+    Margin,
+    Pooling,
+    Precision,
+    Record,
+    RetrievalProtocol,
+    Similarity,
+    Unfreezing,
+)
 from trainables.task import TASKS, Task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -321,7 +332,7 @@ class Benchmark(Record):
     lengths: Annotated[tuple[Length, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("text", 128)
     """`text`: the scored examples with the lengths that they have; a number: their text, cut into sequences of exactly so many tokens."""
     precisions: Annotated[tuple[Precision, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("float32",)
-    blocks: Annotated[int, Field(ge=3)] = 20
+    blocks: Annotated[int, Field(ge=MIN_BLOCKS)] = 20
     """Rounds in each of which both models are loaded anew: what the test counts as independent."""
     repetitions: Annotated[int, Field(gt=0, multiple_of=2)] = 10
     """Times of each setting in a block."""

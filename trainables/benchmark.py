@@ -30,6 +30,10 @@ if TYPE_CHECKING:  # pydantic, which GPU machines may lack
     from trainables.specs import Precision
 
 
+_WATCHED_S = 0.5
+"""How long cores are watched for an idle one."""
+
+
 class Arm(Protocol):
     """What is timed; a `trainables.model.Model` is one."""
 
@@ -258,17 +262,27 @@ def _without_garbage_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def pinned_threads(num_threads: int) -> Iterator[tuple[int, ...]]:
-    """Keeps all threads of this process on the last `num_threads` cores that it may use, and gives these; none where a system cannot."""
+    """Keeps all threads of this process on `num_threads` cores, the idlest ones that it may use, and gives these; none where a system
+    cannot."""
     if not hasattr(os, "sched_setaffinity"):
         yield ()
         return
     allowed = os.sched_getaffinity(0)
-    cores = tuple(sorted(allowed)[-num_threads:])
+    before = _idle_ticks()
+    time.sleep(_WATCHED_S)
+    idle = {core: ticks - before.get(core, 0) for core, ticks in _idle_ticks().items()}
+    cores = tuple(sorted(sorted(allowed, key=lambda core: idle.get(core, 0))[-num_threads:]))
     _set_cores(cores)
     try:
         yield cores
     finally:
         _set_cores(tuple(allowed))
+
+
+def _idle_ticks() -> dict[int, int]:
+    """How long each core has been idle since the system began, in hundredths of a second."""
+    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    return {int(words[0][3:]): int(words[4]) for words in lines if words[0][:3] == "cpu" and words[0] != "cpu"}
 
 
 def _set_cores(cores: Sequence[int]) -> None:

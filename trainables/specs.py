@@ -209,6 +209,9 @@ class Architecture(Record):
     vocabulary_size: Annotated[int, Field(gt=8)]
 
 
+MIN_BLOCKS = 6
+"""With fewer, a test over blocks has no 95% interval."""
+
 Length = Literal["text"] | Annotated[int, Field(gt=2)]
 
 
@@ -235,7 +238,7 @@ class BenchmarkSpec(_StageSpec):
     lengths: Annotated[tuple[Length, ...], Field(min_length=1)]
     """`text`: the examples of `data` as they are; a number: their text, cut into sequences of exactly so many tokens."""
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)]
-    blocks: Annotated[int, Field(ge=3)]
+    blocks: Annotated[int, Field(ge=MIN_BLOCKS)]
     """Rounds in each of which all arms are loaded anew: what a comparison counts as independent."""
     repetitions: Annotated[int, Field(gt=0, multiple_of=2)]
     """Times of each setting in a block."""

@@ -95,7 +95,7 @@ def _pair_rows(found: BenchmarkResult, cell: Cell | None, store: Store) -> PairR
     for setting, times in _by_setting(pq.read_table(store.fetch(found.manifest.key) / TIMES_FILE)).items():
         language, batch_size, length, precision = setting
         is_second = times["arm"] == ARM_NAMES[1]
-        ratios_B = block_log_ratios(times["block"], times["repetition"], times["place"], is_second, times["seconds"])
+        ratios_B = block_log_ratios(times["block"], times["repetition"], is_second, times["seconds"])
         log_ratios.append(ratios_B)
         direct, intermediate = (_speed(values, setting, arm) for arm in ARM_NAMES)
         compared = compare(ratios_B, found.margin)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweeps.report.equivalence import block_log_ratios, compare
+from sweeps.report.equivalence import Comparison, block_log_ratios, compare
 from tests.trainables.test_stage import run
 from tests.trainables.toy_stages import data_spec, init_job, make_job, train_job, write_toy_data
 from tests.trainables.toy_training import toy_features
@@ -46,32 +46,43 @@ class SlowModel:
         raise AssertionError(f"{task} of {packed}: only the encoder is timed here")
 
 
-def pocket_times(make: Callable[[Model], Arm], blocks: int, repetitions: int) -> list[Timed]:
-    """The pocket encoder against what is made of it, on batches of 2 sequences of 64 tokens; fresh copies for each block."""
-    batches = fixed_batches(np.arange(5, 1200, dtype=np.int32), ((0,), (2,)), 64, 2, repetitions, [0])
-    workload = Workload(Setting("any", 2, "64", "float32"), batches)
+def pocket_times(make: Callable[[Model], Arm], blocks: int, repetitions: int, seed: int = 0) -> list[Timed]:
+    """The pocket encoder against what is made of it, a sequence of 16 tokens at a time; fresh copies for each block."""
+    batches = fixed_batches(np.arange(5, 1200, dtype=np.int32), ((0,), (2,)), 16, 1, repetitions, [seed])
+    workload = Workload(Setting("any", 1, "16", "float32"), batches)
     model = load_model("xlm_roberta", POCKET, "float32").eval()
     loads = [lambda _: copy.deepcopy(model), lambda _: make(copy.deepcopy(model))]
     torch.set_num_threads(1)
     with pinned_threads(1):
-        return list(time_arms(loads, None, [workload], Repetitions(blocks, repetitions, 2), CPU, 0))
+        return list(time_arms(loads, None, [workload], Repetitions(blocks, repetitions, 2), CPU, seed))
 
 
 def log_ratios(times: list[Timed]) -> np.ndarray:
-    columns = {name: np.array([getattr(timed, name) for timed in times]) for name in ("block", "repetition", "place", "arm", "seconds")}
-    return block_log_ratios(columns["block"], columns["repetition"], columns["place"], columns["arm"] == 1, columns["seconds"])
+    columns = {name: np.array([getattr(timed, name) for timed in times]) for name in ("block", "repetition", "arm", "seconds")}
+    return block_log_ratios(columns["block"], columns["repetition"], columns["arm"] == 1, columns["seconds"])
+
+
+def compare_pocket(make: Callable[[Model], Arm]) -> Comparison:
+    """In as many blocks as it takes to know the ratio within 1%, by the interval's width alone: a machine that tests share is noisy."""
+    ratios_B = np.zeros(0)
+    for chunk in range(12):
+        ratios_B = np.concatenate([ratios_B, log_ratios(pocket_times(make, 20, 30, chunk))])
+        found = compare(ratios_B, 0.02)
+        if found.high / found.low < 1.02:
+            break
+    return found
 
 
 def test_the_same_weights_twice_are_equivalent() -> None:
-    found = compare(log_ratios(pocket_times(lambda model: model, 30, 20)), 0.02)
+    found = compare_pocket(lambda model: model)
     assert found.verdict == "equivalent", found
 
 
 def test_a_planted_slowdown_of_5_percent_is_found() -> None:
-    found = compare(log_ratios(pocket_times(lambda model: SlowModel(model, 0.05), 30, 20)), 0.02)
+    found = compare_pocket(lambda model: SlowModel(model, 0.05))
     assert found.verdict == "different", found
-    assert found.ratio == pytest.approx(1.05, abs=0.02), found
-    assert found.low > 1, found
+    assert 1 < found.low < 1.05 * 1.02, found
+    assert found.high > 1.05 / 1.02, found
 
 
 def test_every_pass_is_kept_and_each_arm_goes_first_equally_often() -> None:
@@ -81,7 +92,7 @@ def test_every_pass_is_kept_and_each_arm_goes_first_equally_often() -> None:
     assert first == {(block, arm): 5 for block in range(3) for arm in (0, 1)}
     orders = [tuple(timed.arm for timed in times if timed.block == block and timed.place == 0) for block in range(3)]
     assert len(set(orders)) > 1, "the order is drawn anew in each block"
-    assert all(timed.seconds > 0 and timed.num_examples == 2 and timed.num_tokens == 2 * 64 for timed in times)
+    assert all(timed.seconds > 0 and timed.num_examples == 1 and timed.num_tokens == 16 for timed in times)
 
 
 def test_batches_have_exactly_the_tokens_that_were_asked_for() -> None:
@@ -129,7 +140,7 @@ def benchmark_job(folder: Path, *arms: object, **changes: object) -> Job:
         "batch_sizes": (1, 4),
         "lengths": ("text", 16),
         "precisions": ("float32", "bfloat16"),
-        "blocks": 3,
+        "blocks": 6,
         "repetitions": 2,
         "warmup": 1,
         "num_threads": 1,
@@ -151,7 +162,7 @@ def test_a_benchmark_stage_from_end_to_end(tmp_path: Path) -> None:
 
     rows = pq.read_table(Store(job.store, Path(job.cache)).fetch(found.key) / TIMES_FILE).to_pylist()
     num_settings = 2 * 2 * 2 * 2
-    assert len(rows) == num_settings * 3 * 2 * 2
+    assert len(rows) == num_settings * 6 * 2 * 2
     by_pass = Counter(
         (row["language"], row["batch_size"], row["length"], row["precision"], row["block"], row["repetition"]) for row in rows
     )
@@ -169,8 +180,8 @@ def test_a_benchmark_stage_from_end_to_end(tmp_path: Path) -> None:
     assert len(seconds) == 4 * len(mine)
     setting = "batch 4 length 16 float32 intermediate"
     assert values["de", f"latency_p50_ms {setting}"] == pytest.approx(1000 * float(np.median(mine)))
-    assert values["de", f"examples_per_s {setting}"] == pytest.approx(4 * 6 / sum(mine))
-    assert values["de", f"tokens_per_s {setting}"] == pytest.approx(64 * 6 / sum(mine))
+    assert values["de", f"examples_per_s {setting}"] == pytest.approx(4 * 12 / sum(mine))
+    assert values["de", f"tokens_per_s {setting}"] == pytest.approx(64 * 12 / sum(mine))
     assert values["de", f"peak_memory_bytes {setting}"] > 1e7
     assert values["any", "num_parameters direct"] == values["any", "num_parameters intermediate"] > 1000
     assert values["any", "checkpoint_bytes direct"] == sum(each.num_bytes for each in one.files if each.path.endswith(".safetensors"))
@@ -186,7 +197,7 @@ def test_an_architecture_is_timed_without_any_weights(tmp_path: Path) -> None:
     assert found.parents == found.data == ()
     rows = pq.read_table(Store(job.store, Path(job.cache)).fetch(found.key) / TIMES_FILE).to_pylist()
     assert {(row["language"], row["arm"]) for row in rows} == {("any", "architecture")}
-    assert len(rows) == 2 * 2 * 3 * 2
+    assert len(rows) == 2 * 2 * 6 * 2
     assert {each.language for each in found.measurements} == {"any"}
 
 
