@@ -12,8 +12,9 @@ Equivalent (Schuirmann 1987): the 90% interval of the ratio lies between 1 / (1 
 least so much slower" and "at least so much faster" at 5%. Different: not that, and the 95% interval leaves out 1. Else undecided.
 
 In 2,000 simulated comparisons of 20 blocks with drift, dependent and heavy-tailed noise and an effect of memory that lasts a block, the
-95% interval covers 95%, of those at the margin 5% are called equivalent, and of those without a difference 99%; were the passes
-counted as independent, the interval would cover 72%, even with the effect of order known and outliers left out. `tests/sweeps/report/test_equivalence.py` holds it to that.
+95% interval covers 95%, of those at the margin 5% are called equivalent, and of those without a difference 99%. Were the passes
+counted as independent, the interval would cover 72%, even with the effect of order known and outliers left out.
+`tests/sweeps/report/test_equivalence.py` holds it to that.
 
 Legend: `P` passes (of both arms), `B` blocks, `W` Walsh averages: the means of all pairs of blocks, each with itself included.
 """
