@@ -73,11 +73,13 @@ def compare_pocket(make: Callable[[Model], Arm]) -> Comparison:
     return found
 
 
+@pytest.mark.slow
 def test_the_same_weights_twice_are_equivalent() -> None:
     found = compare_pocket(lambda model: model)
     assert found.verdict == "equivalent", found
 
 
+@pytest.mark.slow
 def test_a_planted_slowdown_of_5_percent_is_found() -> None:
     found = compare_pocket(lambda model: SlowModel(model, 0.05))
     assert found.verdict == "different", found
