@@ -43,11 +43,11 @@ def write_report(result: StudyResult, store: Store, folder: Path) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     arms = read_arms(result, store)
     cells = build_cells(result, arms)
-    answer = make_answer(Evidence(result, arms, cells))
+    pairs, shapes = read_benchmarks(result, cells, store), architectures(result)
+    answer = make_answer(Evidence(result, arms, cells, pairs))
     _replace(folder / "results.parquet", to_parquet(build_table(result)))
     _replace(folder / "matrix.csv", matrix_csv(result.study, cells).encode())
     _replace(folder / "matrix.svg", to_svg(grids(cells)))
-    pairs, shapes = read_benchmarks(result, cells, store), architectures(result)
     if pairs:
         _replace(folder / "benchmarks.parquet", benchmark_parquet(result.study, pairs, shapes))
         _replace(folder / "pareto.svg", pareto_svg(pareto_points(pairs)))

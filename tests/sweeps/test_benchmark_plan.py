@@ -123,9 +123,9 @@ def test_what_cannot_be_timed_is_refused_while_planning(tmp_path, text, message)
     assert len(str(refused.value).splitlines()) <= 2
 
 
-@pytest.mark.parametrize("name", ["pocket_latency", "latency_mbert"])
+@pytest.mark.parametrize("name", ["pocket_latency_mbert", "latency_mbert"])
 def test_the_latency_studies_plan(name, tmp_path):
     done = polystilts("plan", str(STUDIES / f"{name}.yaml"), "--home", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     builder = open_study(Path(STUDIES / f"{name}.yaml"), tmp_path / "runs", None).builder
-    assert len(plan_benchmarks(builder)) == {"pocket_latency": 1, "latency_mbert": 3 * 4}[name]
+    assert len(plan_benchmarks(builder)) == {"pocket_latency_mbert": 1, "latency_mbert": 3 * 4}[name]

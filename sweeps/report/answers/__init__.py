@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sweeps.report.arms import Arm, Missing
 from sweeps.report.cells import Cell
+from sweeps.report.latency import PairRows
 from sweeps.report.tables import Table
 from sweeps.results import PairId, StudyResult
 
@@ -15,6 +16,8 @@ class Evidence(NamedTuple):
     result: StudyResult
     arms: Mapping[PairId, Arm | Missing]
     cells: Sequence[Cell]
+    timed: Sequence[PairRows]
+    """Pairs whose inference was timed."""
 
 
 class Answer(NamedTuple):
