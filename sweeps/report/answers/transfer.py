@@ -11,16 +11,17 @@ from sweeps.results import BASELINE
 
 
 def answer(evidence: Evidence) -> Answer:
-    """How many pairs help and hurt, and the largest gain."""
+    """How many pairs help and hurt, and the largest gain of those that help, or of all where none does."""
     judged = [cell for cell in evidence.cells if cell.gain is not None]
     tables = tuple(_table(grid) for grid in grids(evidence.cells))
     if not judged:
         return Answer("No gain is measured yet.", tables)
     effects: Counter[str] = Counter(cell.effect for cell in judged)
     verdicts = [f"{effects[effect]} {words}" for effect, words in _WORDS if effects[effect]]
-    best = max(judged, key=lambda cell: 0.0 if cell.gain is None else cell.gain.value)
+    helping = [cell for cell in judged if cell.effect == "helps"]
+    best = max(helping or judged, key=lambda cell: 0.0 if cell.gain is None else cell.gain.value)
     assert best.gain is not None, "only measured cells are judged"
-    largest = f"The largest gain is that of {best.pair}: {signed(best.gain.value)} {basis(best.gain, best.replicate)}."
+    largest = f"The largest gain{' that is shown' if helping else ''} is that of {best.pair}: {signed(best.gain.value)} {basis(best.gain, best.replicate)}."
     return Answer(f"Of {count(len(judged), 'pair')} of an intermediate and a target {listing(verdicts)}. {largest}", tables)
 
 
