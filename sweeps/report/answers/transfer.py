@@ -21,7 +21,8 @@ def answer(evidence: Evidence) -> Answer:
     helping = [cell for cell in judged if cell.effect == "helps"]
     best = max(helping or judged, key=lambda cell: 0.0 if cell.gain is None else cell.gain.value)
     assert best.gain is not None, "only measured cells are judged"
-    largest = f"The largest gain{' that is shown' if helping else ''} is that of {best.pair}: {signed(best.gain.value)} {basis(best.gain, best.replicate)}."
+    which = "largest gain that is shown" if helping else "largest gain"
+    largest = f"The {which} is that of {best.pair}: {signed(best.gain.value)} {basis(best.gain, best.replicate)}."
     return Answer(f"Of {count(len(judged), 'pair')} of an intermediate and a target {listing(verdicts)}. {largest}", tables)
 
 
