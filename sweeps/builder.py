@@ -54,16 +54,22 @@ class Encoder(NamedTuple):
 class SpecBuilder:
     """The specs of one study; `base` is the folder that its relative paths start from, `data` the folder of published files.
 
-    `hashes_of` gives the hashes of the texts of some data, or None where they are not known; without it, no overlap is measured.
+    `hashes_of` gives the hashes of the texts of some data, or None where they are not known; without it, no overlap is measured. `needs_files` is
+    as in `StudyData`.
     """
 
     def __init__(
-        self, study: Study, base: Path, data: Path | None, hashes_of: Callable[[DataSpec], TextHashes | None] | None = None
+        self,
+        study: Study,
+        base: Path,
+        data: Path | None,
+        hashes_of: Callable[[DataSpec], TextHashes | None] | None = None,
+        needs_files: bool = True,
     ) -> None:
         self.study = study
         self._hashes_of = hashes_of
         self._base = base
-        self.data = StudyData(study, data)
+        self.data = StudyData(study, data, needs_files)
         self._versions = library_versions()
         self.axes = Axes(study)
         self._encoders: dict[str, Encoder] = {}

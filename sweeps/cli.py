@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from sweeps.cost import DeviceName, StudyCost
 from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
@@ -43,17 +44,27 @@ DEFAULT_HOME = Path("runs")
 
 
 @app.command()
-def plan(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Shows what a study would run, what the store has of it, and what sharing saves."""
+def plan(
+    study: StudyPath,
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    device: Annotated[DeviceName | None, typer.Option("--device", help="What device time is estimated for.")] = None,
+) -> None:
+    """Shows what a study would run, what the store has of it, what sharing saves, and what it will cost."""
     with _user_errors():
-        opened = open_study(study, home, data)
-        counts = count(opened)
+        opened = open_study(study, home, data, needs_files=False)
+        counts = count(opened, device)
     if as_json:
         _print_json({"study": opened.study.name, **counts.model_dump()})
         return
     saved = counts.trainings_without_sharing - counts.trainings
     print(f"{opened.study.name}: {counts.stages} stages at most, {counts.cached} in the store, {counts.to_run} to run at most")
     print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
+    if counts.cost is not None:
+        _print_cost(counts.cost)
+    for absent in counts.absent:
+        print(f"absent: {absent}")
     for leak in counts.leaks:
         print(f"leak: {leak}")
     for oracle in counts.oracles:
@@ -212,6 +223,19 @@ def _print_where(console: Console, opened: Opened, study: Path, home: Path, data
     console.print(
         f"next:    change or add a task in {study}, then polystilts run {_words(study, home, data)}", soft_wrap=True, highlight=False
     )
+
+
+def _print_cost(cost: StudyCost) -> None:
+    """Upper bounds, and what they do not rest on."""
+    flops = f"{cost.training_flops:.2g} operations of training and {cost.evaluation_flops:.2g} of evaluation"
+    print(f"time: at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
+    print(f"disk: at most {_figure(cost.checkpoint_gb)} GB of encoders and {_figure(cost.prepared_gb)} GB of prepared data on each machine")
+    for unknown in cost.unknown:
+        print(f"unknown: {unknown}")
+
+
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _words(study: Path, home: Path, data: Path | None) -> str:

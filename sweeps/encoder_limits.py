@@ -40,7 +40,7 @@ def check_limits(study: Study, base: Path) -> None:
 
 def first_position(family: str, config: Mapping[str, Any]) -> int:
     """As `Family.first_position`, of a config.json, without the libraries that a family's file needs: positions before it are unused."""
-    return int(config.get("pad_token_id", 1)) + 1 if family == "xlm_roberta" else 0
+    return int(config.get("pad_token_id", 1)) + 1 if family in ("xlm_roberta", "xlm_roberta_xl") else 0
 
 
 def _check_files(place: str, family: str, folder: Path) -> None:

@@ -17,7 +17,7 @@ from sweeps.pruning import Floors, pruned_at, scores_of
 from sweeps.results import BASELINE, VARIANT, BenchmarkResult, Context, Evaluation, PairId, PairResult, Point, Trial
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
-from trainables.specs import BenchmarkSpec, FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
+from trainables.specs import BenchmarkSpec, EvaluateSpec, FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
 from trainables.task import TASKS
 
 
@@ -141,6 +141,20 @@ class PairProgram:
         if TASKS.load(self.pair.target).kind == "retrieval":
             return 0
         return num_points(self.builder.study.search) * len(self._seeds())
+
+    def num_seeds(self) -> int:
+        """Evaluations of this pair, and trainings of its winning point."""
+        return len(self._seeds())
+
+    def typical_stages(self, point: Point) -> tuple[TrainSpec | None, EvaluateSpec]:
+        """A target training at a point, None for retrieval, and an evaluation: all others of this pair are of their kind."""
+        model, _, _, target = self.pair
+        seed = self._seeds()[0]
+        encoder = self._encoder(seed)
+        scored = self.builder.evaluation(model, encoder.ref, target, self.way)
+        if TASKS.load(target).kind == "retrieval":
+            return None, scored
+        return self.builder.target(model, encoder, target, self.way, point, seed), scored
 
     def shared_stages(self) -> tuple[Spec, ...]:
         """The stages that make this pair's encoders, each once."""

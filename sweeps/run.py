@@ -1,13 +1,15 @@
 """Runs a study from file to report; every verb of the command line that looks at a study comes through here."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rich.console import Console
 
 from sweeps.builder import SpecBuilder
+from sweeps.cost import CostModel, DeviceName, StudyCost, assumed_rate, measured_rate, study_cost
+from sweeps.data_sample import DataSamples
 from sweeps.events import StudyFinished
 from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
@@ -24,12 +26,14 @@ from sweeps.walk import Walk
 from trainables.data import check_folder, load_examples
 from trainables.manifest import Manifest
 from trainables.overlap import TextHashes, keep_text_hashes, load_text_hashes
-from trainables.specs import DataSpec, Job, Record, Spec
+from trainables.specs import DataSpec, Job, Record, Spec, TrainSpec
 from trainables.store import Store
 from trainables.task import TASKS
 
 CHECKPOINT_EVERY_S = 120.0
 CLOSE_TRACKER_S = 120.0
+NUM_MEASURED = 200
+"""Trainings in the store that say how fast a device is."""
 
 
 class Opened(NamedTuple):
@@ -40,6 +44,8 @@ class Opened(NamedTuple):
     home: Home
     data: Path | None
     store: Store
+    base: Path
+    """The folder that the study's relative paths start from."""
 
 
 class Ran(NamedTuple):
@@ -80,12 +86,19 @@ class Counts(Record):
     """What trainings are known to have seen of the examples that a pair is scored on, `<pairs>: ...`."""
     oracles: tuple[str, ...]
     """Which pairs an oracle chooses for, `<pairs>: ...`."""
+    absent: tuple[str, ...]
+    """Examples that a run needs files of, and none were given."""
     notes: tuple[str, ...]
     """Caveats, as the report repeats them."""
+    cost: StudyCost | None
+    """None where it was not asked for."""
 
 
-def open_study(path: Path, home: Path, data: Path | None) -> Opened:
-    """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs."""
+def open_study(path: Path, home: Path, data: Path | None, *, needs_files: bool = True) -> Opened:
+    """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs.
+
+    Without `needs_files` the study can be planned, but not run, before the files that the hub lacks are given.
+    """
     study = load_study(path)
     try:
         check_folder(data)
@@ -93,7 +106,11 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
         raise StudyError(str(error)) from None
     where = Home(home)
     builder = SpecBuilder(
-        study, path.resolve().parent, data, functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache))
+        study,
+        path.resolve().parent,
+        data,
+        functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache)),
+        needs_files,
     )
     builder.check()
     try:
@@ -101,7 +118,7 @@ def open_study(path: Path, home: Path, data: Path | None) -> Opened:
         store = Store(str(where.store), where.cache)
     except OSError as error:
         raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
-    return Opened(study, builder, where, data, store)
+    return Opened(study, builder, where, data, store, path.resolve().parent)
 
 
 def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:
@@ -121,15 +138,22 @@ def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
     return Walk(plan_study(opened.builder), look_up, plan_benchmarks(opened.builder)), tuple(damaged)
 
 
-def count(opened: Opened) -> Counts:
-    """Stages, searches and trainings of a study, and how much of it is in the store."""
-    return _counts(opened, walk_store(opened)[0])
+def count(opened: Opened, device: DeviceName | None = None) -> Counts:
+    """Stages, searches and trainings of a study, how much of it is in the store, and what it will cost.
+
+    Trainings in the store say how fast a device is, the given one or any; an A100 is assumed where none was given or measured.
+    """
+    walk = walk_store(opened)[0]
+    is_gpu = opened.study.resources.gpus_per_worker > 0
+    rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
+    costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
+    return _counts(opened, walk, study_cost(walk.programs, costs, rate))
 
 
 def status_study(opened: Opened) -> Status:
     """How far a study is."""
     walk, _ = walk_store(opened)
-    counts = _counts(opened, walk)
+    counts = _counts(opened, walk, None)
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
@@ -211,7 +235,14 @@ def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> Non
             keep_text_hashes(spec, examples, cache)
 
 
-def _counts(opened: Opened, walk: Walk) -> Counts:
+def _some_trainings(store: Store) -> Iterator[Manifest]:
+    """At most so many, for there may be tens of thousands."""
+    keys = sorted(key for key in store.keys() if key.startswith(f"{TrainSpec.kind_name}-"))
+    found = (store.manifest(key) for key in keys[:NUM_MEASURED])
+    return (manifest for manifest in found if manifest is not None)
+
+
+def _counts(opened: Opened, walk: Walk, cost: StudyCost | None) -> Counts:
     programs = walk.programs
     shared = _shared_stages(programs)
     num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
@@ -228,7 +259,9 @@ def _counts(opened: Opened, walk: Walk) -> Counts:
         to_run=0 if walk.is_finished else stages - cached,
         leaks=mark_lines({program.pair: program.leaks() for program in programs}),
         oracles=mark_lines({program.pair: (ORACLE_NOTE,) if is_oracle(program.pair.variant) else () for program in programs}),
+        absent=tuple(opened.builder.data.absent),
         notes=_notes(opened),
+        cost=cost,
     )
 
 

@@ -7,8 +7,17 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
 from sweeps.analysis import Analysis, DataScaling
+from sweeps.published import check_names
 from sweeps.results import BASELINE, ORACLE, VARIANT
-from sweeps.study_checks import check_axes, check_benchmark, check_mixture, check_source_language, check_target, check_text
+from sweeps.study_checks import (
+    check_axes,
+    check_benchmark,
+    check_mixture,
+    check_own_targets,
+    check_source_language,
+    check_target,
+    check_text,
+)
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
@@ -365,6 +374,8 @@ class Study(Record):
     benchmark: Benchmark | None = None
     """Whether and how inference is timed; nothing else runs meanwhile."""
     seed: int = 0
+    published: Annotated[tuple[str, ...], BeforeValidator(one_or_several)] = ()
+    """Files under sweeps/published/, whose numbers the report sets beside the measured ones."""
     notes: tuple[str, ...] = ()
     """Caveats that the report repeats."""
 
@@ -388,6 +399,8 @@ class Study(Record):
         for task, target in self.targets.items():
             check_target(f"targets.{task}", task, target)
         check_source_language(self)
+        check_own_targets(self)
+        check_names(self.published)
         return self
 
     @model_validator(mode="after")

@@ -165,5 +165,19 @@ def check_source_language(study: Study) -> None:
         raise ValueError(f"source_language: none of the tasks that are trained on has {language!r}{did_you_mean(language, known)}")
 
 
+def check_own_targets(study: Study) -> None:
+    """A ValueError if an intermediate trains, supervised, on the very task that is a target; text alone teaches no task."""
+    mixtures = {f"intermediates.{name}.tasks": study.mixture(name).tasks for name in study.intermediates}
+    for axis, variations in study.axes.items():
+        mixtures |= {f"axes.{axis}.{value}.mixed_in": variation.mixed_in for value, variation in variations.items()}
+    for place, tasks in mixtures.items():
+        for task, trained in zip(tasks, _trained(tasks), strict=True):
+            if trained in study.targets and TASKS.load(trained).kind != "mlm":
+                raise ValueError(
+                    f"{place}.{task}: it trains on {trained}, which is a target: what it gained there would be no transfer; "
+                    f"leave {trained} out of the mixture, or out of the targets"
+                )
+
+
 def _trained(uses: Mapping[str, TaskUse]) -> list[str]:
     return [parse_reference(use.train, task).task for task, use in uses.items()]

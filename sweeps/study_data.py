@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweeps.references import NO_DEV, Reference, parse_reference, trained_on
+from sweeps.sizes import too_large
 from sweeps.study import Study, StudyError, TaskUse
 from trainables.language_sets import default_languages, languages_in
-from trainables.origins import available_languages, data_source
+from trainables.origins import NeedsFilesError, available_languages, data_source
 from trainables.specs import DataSpec, MixtureTask
 from trainables.task import TASKS
 
@@ -22,12 +23,22 @@ def _at(beginning: str) -> Iterator[None]:
         raise StudyError(f"{beginning}{error}") from None
 
 
-class StudyData:
-    """The examples of one study, from the folder of published files, or from the hub where that is None."""
+ABSENT = "absent"
+"""The source of examples that are planned with before their files are given."""
 
-    def __init__(self, study: Study, folder: Path | None) -> None:
+
+class StudyData:
+    """The examples of one study, from the folder of published files, or from the hub where that is None.
+
+    Examples that need files are then an error, or, where nothing is to be run, are noted in `absent`.
+    """
+
+    def __init__(self, study: Study, folder: Path | None, needs_files: bool = True) -> None:
         self._study = study
         self._folder = folder
+        self._needs_files = needs_files
+        self.absent: dict[str, None] = {}
+        """What is missing, a sentence each, in the order in which it was met."""
         self._spec = functools.cache(self._data_spec)
 
     def mixture(self, tasks: Mapping[str, TaskUse]) -> tuple[MixtureTask, ...]:
@@ -197,8 +208,16 @@ class StudyData:
     def _data_spec(self, task: str, split: str, language: str, num_examples: int | None) -> DataSpec:
         try:
             source = data_source(task, split, language, self._folder)
+        except NeedsFilesError as error:
+            if self._needs_files:
+                raise StudyError(str(error)) from None
+            self.absent[str(error)] = None
+            source = ABSENT
         except ValueError as error:
             raise StudyError(str(error)) from None
-        return DataSpec(
+        data = DataSpec(
             task=task, task_version=TASKS.load(task).version, split=split, language=language, num_examples=num_examples, source=source
         )
+        if (problem := too_large(data)) is not None:
+            raise StudyError(problem)
+        return data

@@ -20,13 +20,14 @@ class Family:
     """One kind of encoder, as its file describes it.
 
     `first_position(config)` is the position id of a sequence's first token. `has_segments` says whether tokens of the second segment
-    get token type 1.
+    get token type 1. `is_prenorm`: each layer is normalised before its attention rather than after it.
     `make_config(spec, vocabulary_size)` shapes a random encoder and `train_tokenizer(texts, vocabulary_size, max_length)`
     makes the tokenizer that goes with it.
     """
 
     first_position: Callable[[PreTrainedConfig], int]
     has_segments: bool
+    is_prenorm: bool = False
     make_config: Callable[[InitSpec, int], PreTrainedConfig]
     train_tokenizer: Callable[[Iterable[str], int, int], PreTrainedTokenizerBase]
 

@@ -12,6 +12,8 @@ the biases); the last K layers; all but the embeddings and the first K layers; l
 values of every layer (Hu et al. 2022), which are added into the weights at the end."""
 
 _LAYER_NUMBER = re.compile(r"\.layer\.(\d+)\.")
+_LAST_NORM = "encoder.encoder."
+"""Where a parameter that belongs to no layer of the encoder's stack lies: the norm after the last layer, which XLM-R XL has."""
 
 
 class Rule(NamedTuple):
@@ -50,8 +52,9 @@ def depth_of(name: str, num_layers: int) -> int:
     """The depth of a parameter of a `Model`, by its name."""
     if name.startswith("heads."):
         return num_layers + 1
-    layer = _LAYER_NUMBER.search(name)
-    return int(layer[1]) + 1 if layer is not None else 0
+    if (layer := _LAYER_NUMBER.search(name)) is not None:
+        return int(layer[1]) + 1
+    return num_layers if name.startswith(_LAST_NORM) else 0
 
 
 def is_trained(name: str, rule: Rule, num_layers: int) -> bool:
@@ -63,7 +66,7 @@ def is_trained(name: str, rule: Rule, num_layers: int) -> bool:
         case "adapters":
             is_part = "lora_" in name
         case "bias_norm":
-            is_part = name.endswith(".bias") or "LayerNorm" in name
+            is_part = name.endswith(".bias") or "LayerNorm" in name or "layer_norm" in name
         case "all":
             is_part = True
     return depth >= rule.lowest_depth and is_part

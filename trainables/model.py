@@ -82,7 +82,7 @@ class Model(nn.Module):
     def shape(self) -> EncoderShape:
         """What the operations of a step are counted from."""
         config = self.encoder.config
-        return EncoderShape(self.num_layers, int(config.hidden_size), int(config.intermediate_size))
+        return EncoderShape(self.num_layers, int(config.hidden_size), int(config.intermediate_size), self.family.is_prenorm)
 
     def add_adapters(self, rank: int) -> None:
         """Puts low-rank adapters beside the queries and values of every layer, at first without effect (Hu et al. 2022); the learning of

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.packing import Indices
 from trainables.seeds import generator
 
-if TYPE_CHECKING:  # pydantic, which GPU machines may lack
+if TYPE_CHECKING:  # torch, which planning does without, and pydantic, which GPU machines may lack
+    from trainables.packing import Indices
     from trainables.specs import TrainSpec
 
 
@@ -85,7 +85,7 @@ def _task_totals(spec: "TrainSpec", num_units: Sequence[int]) -> dict[str, int]:
     return dict(totals)
 
 
-def draw_units(seed: int, entry: int, num_units: int, batch_size: int, place: int) -> Indices:
+def draw_units(seed: int, entry: int, num_units: int, batch_size: int, place: int) -> "Indices":
     """The units of an entry's batch number `place`: a new order each epoch, and batches run across the ends of epochs."""
     rows = np.arange(place * batch_size, (place + 1) * batch_size)
     epochs = rows // num_units
@@ -94,7 +94,7 @@ def draw_units(seed: int, entry: int, num_units: int, batch_size: int, place: in
 
 
 @functools.lru_cache(maxsize=64)
-def _order(seed: int, entry: int, num_units: int, epoch: int) -> Indices:
+def _order(seed: int, entry: int, num_units: int, epoch: int) -> "Indices":
     return generator("order", seed, entry, epoch).permutation(num_units)
 
 

@@ -99,7 +99,7 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
             [],
             "polystilts: targets.pocket_retrieval: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
         ),
-        (STUDY.replace("panx", "squad2"), [], "polystilts: targets.squad2.test: squad2 test en: rajpurkar/squad_v2 has no test split"),
+        (STUDY.replace("panx", "squad1"), [], "polystilts: targets.squad1.test: squad1 test en: rajpurkar/squad has no test split"),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_wrong_study_is_one_line_and_exit_code_2(tmp_path, text, words, messag
     assert not list((tmp_path / "runs").rglob("*.json")), "nothing was computed"
 
 
-@pytest.mark.parametrize("name", ["demo", "pocket_encoder"])
+@pytest.mark.parametrize("name", ["demo", "pocket_encoder", "phang2020", "model_scale"])
 def test_the_shipped_studies_plan(name, tmp_path):
     done = polystilts("plan", str(STUDIES / f"{name}.yaml"), "--home", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr

@@ -8,13 +8,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainables.toy_training import toy_features, toy_model
+from trainables.family import FAMILIES
 from trainables.flops import EncoderShape, step_flops
 from trainables.layers import Rule, rule_of
 from trainables.packing import pack
 
 
 @pytest.mark.parametrize("layers_trained", ["all", "no_embeddings", "bias_norm", "top_1", "frozen_1", "head", "lora_4"])
-@pytest.mark.parametrize("family", ["bert", "xlm_roberta"])
+@pytest.mark.parametrize("family", FAMILIES.names)
 def test_counted_operations_are_those_that_run(family: str, layers_trained: str, tmp_path: Path) -> None:
     model = toy_model(family, tmp_path, "classification", hidden_size=64, intermediate_size=160, num_layers=3)
     rule = rule_of(layers_trained, model.num_layers)

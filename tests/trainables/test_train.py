@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
+from trainables.family import FAMILIES
 from trainables.features import IGNORED, Features
 from trainables.inference import predict
 from trainables.layers import Rule, depth_of, thawed
@@ -170,17 +171,22 @@ def test_a_loss_that_is_not_finite_says_where(tmp_path: Path) -> None:
     ("layers_trained", "moving"),
     [("all", {0, 1, 2, 3}), ("no_embeddings", {1, 2, 3}), ("head", {3}), ("top_1", {2, 3}), ("top_2", {1, 2, 3}), ("frozen_1", {2, 3})],
 )
-def test_only_the_named_layers_are_trained(layers_trained: str, moving: set[int], tmp_path: Path) -> None:
-    model = toy_model("xlm_roberta", tmp_path, "classification")
+@pytest.mark.parametrize("family", ["xlm_roberta", "xlm_roberta_xl"])
+def test_only_the_named_layers_are_trained(family: str, layers_trained: str, moving: set[int], tmp_path: Path) -> None:
+    """Of XLM-R XL, the norm after the last layer moves with that layer."""
+    model = toy_model(family, tmp_path, "classification")
     changed = changed_by(model, "classification", layers_trained=layers_trained)
     assert {depth_of(name, num_layers=2) for name in changed} == moving
 
 
-def test_biases_and_layer_norms_can_be_trained_alone(tmp_path: Path) -> None:
-    changed = changed_by(toy_model("bert", tmp_path, "classification"), "classification", layers_trained="bias_norm")
+@pytest.mark.parametrize("family", FAMILIES.names)
+def test_biases_and_layer_norms_can_be_trained_alone(family: str, tmp_path: Path) -> None:
+    model = toy_model(family, tmp_path, "classification")
+    norms = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, torch.nn.LayerNorm)}
+    changed = changed_by(model, "classification", layers_trained="bias_norm")
     in_encoder = {name for name in changed if name.startswith("encoder.")}
-    assert {depth_of(name, num_layers=2) for name in in_encoder} == {0, 1, 2}
-    assert all(name.endswith(".bias") or "LayerNorm" in name for name in in_encoder)
+    assert {depth_of(name, num_layers=2) for name in in_encoder} == {depth_of(name, num_layers=2) for name in norms}
+    assert {name for name in in_encoder if not name.endswith(".bias")} == norms
 
 
 def test_adapters_train_alone_and_end_up_in_the_weights(tmp_path: Path) -> None:

@@ -308,6 +308,22 @@ CASES = [
         {"text/sw.txt": "Habari.\n\nNzuri.\n"},
         [Line("0", "Habari.", None), Dropped("1", "blank line"), Line("2", "Nzuri.", None)],
     ),
+    Case(
+        "wikipedia",
+        "train",
+        "sw",
+        {
+            "wikipedia/sw/AA/wiki_00": jsonl(
+                {"id": "12", "revid": "1", "url": "u", "title": "Akiolojia", "text": "Akiolojia\nni sayansi.\n"}
+            ),
+            "wikipedia/sw/AA/wiki_01": jsonl({"id": "15", "revid": "2", "url": "u", "title": "Tupu", "text": ""}),
+        },
+        [Line("12", "Akiolojia\nni sayansi.", None), Dropped("15", "no text")],
+        [
+            {"id": "12", "url": "u", "title": "Akiolojia", "text": "Akiolojia\nni sayansi.\n"},
+            {"id": "15", "url": "u", "title": "Tupu", "text": ""},
+        ],
+    ),
 ]
 
 COUNTS: dict[tuple[str, Split], dict[str, int]] = {

@@ -1,0 +1,67 @@
+"""The shapes of encoders, without loading them: published ones by name, a folder's by its config.json, random ones by the study."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sweeps.study import Model
+from trainables.flops import EncoderShape
+
+
+class Encoder(NamedTuple):
+    """What the cost of an encoder is counted from."""
+
+    shape: EncoderShape
+    num_parameters: int
+    """Without pooler and heads."""
+    tokenizer: Path | None
+    """The tokenizer.json beside it, where it is at hand."""
+
+
+HUB: Mapping[str, tuple[EncoderShape, int, int]] = {
+    "FacebookAI/xlm-roberta-base": (EncoderShape(12, 768, 3072), 250_002, 514),
+    "FacebookAI/xlm-roberta-large": (EncoderShape(24, 1024, 4096), 250_002, 514),
+    "facebook/xlm-roberta-xl": (EncoderShape(36, 2560, 10_240, is_prenorm=True), 250_880, 514),
+    "facebook/xlm-roberta-xxl": (EncoderShape(48, 4096, 16_384, is_prenorm=True), 250_880, 514),
+    "google-bert/bert-base-multilingual-cased": (EncoderShape(12, 768, 3072), 119_547, 512),
+}
+"""Shape, vocabulary and positions, from each encoder's config.json on the hub."""
+
+_FORMER_NAMES = {
+    "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
+    "xlm-roberta-large": "FacebookAI/xlm-roberta-large",
+    "bert-base-multilingual-cased": "google-bert/bert-base-multilingual-cased",
+}
+"""Names that the hub still answers to."""
+
+
+def encoder_of(model: Model, base: Path) -> Encoder | None:
+    """A study's encoder; None for one on the hub that is not in the table."""
+    is_prenorm = model.family == "xlm_roberta_xl"
+    if model.random is not None:
+        made = model.random
+        shape = EncoderShape(made.num_layers, made.hidden_size, made.intermediate_size, is_prenorm)
+        return Encoder(shape, count_parameters(shape, made.vocabulary_size, made.max_positions + 2, 1), None)
+    if model.folder is not None:
+        folder = base / model.folder
+        config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+        shape = EncoderShape(int(config["num_hidden_layers"]), int(config["hidden_size"]), int(config["intermediate_size"]), is_prenorm)
+        tables = (int(config["vocab_size"]), int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 1)))
+        tokenizer = folder / "tokenizer.json"
+        return Encoder(shape, count_parameters(shape, *tables), tokenizer if tokenizer.is_file() else None)
+    hub = str(model.hub)
+    found = HUB.get(_FORMER_NAMES.get(hub, hub))
+    if found is None:
+        return None
+    shape, vocabulary_size, num_positions = found
+    return Encoder(shape, count_parameters(shape, vocabulary_size, num_positions, 2 if model.family == "bert" else 1), None)
+
+
+def count_parameters(shape: EncoderShape, vocabulary_size: int, num_positions: int, num_segments: int) -> int:
+    """Embeddings, layers of four square projections and a feed-forward pair with their biases, and norms of two vectors each."""
+    size, inner = shape.hidden_size, shape.intermediate_size
+    embeddings = (vocabulary_size + num_positions + num_segments) * size
+    layer = 4 * (size * size + size) + 2 * size * inner + inner + size + 4 * size
+    one_norm = 2 * size  # after the embeddings, or after the last layer
+    return embeddings + shape.num_layers * layer + one_norm
