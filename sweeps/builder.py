@@ -54,8 +54,8 @@ class Encoder(NamedTuple):
 class SpecBuilder:
     """The specs of one study; `base` is the folder that its relative paths start from, `data` the folder of published files.
 
-    `hashes_of` gives the hashes of the texts of some data, or None where they are not known; without it, no overlap is measured. `needs_files` is
-    as in `StudyData`.
+    `hashes_of` gives the hashes of the texts of some data, or None where they are not known; without it, no overlap is measured.
+    `needs_files` is as in `StudyData`.
     """
 
     def __init__(

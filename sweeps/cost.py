@@ -1,7 +1,7 @@
 """What a study will cost: operations, device time and disk of everything that it plans, before anything runs.
 
-Operations are those of `trainables.flops`, from the shapes of encoders and the numbers and lengths of examples. What is not known is named, not
-guessed. Searches are counted as if nothing were pruned.
+Operations are those of `trainables.flops`, from the shapes of encoders and the numbers and lengths of examples. What is not known is named,
+not guessed. Searches are counted as if nothing were pruned.
 """
 
 from collections import Counter

@@ -1,6 +1,7 @@
 """How many examples there are and how long: counted and sampled in what can be read now, else as published."""
 
 import functools
+import itertools
 import math
 import os
 import statistics
@@ -14,9 +15,10 @@ from tokenizers import Tokenizer
 from sweeps.sizes import Length, length_of, size_of
 from sweeps.study import StudyError
 from trainables.data import load_examples
-from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
+from trainables.examples import Choice, Dropped, Example, Line, Passage, Question, Sentence, Text
 from trainables.keys import content_key
 from trainables.specs import DataSpec, Record
+from trainables.splits import parse_split
 from trainables.task import TASKS
 
 SAMPLE_VERSION = 1
@@ -90,14 +92,27 @@ class DataSamples:
         path = self._cache / "samples" / f"{key}.json"
         if path.exists():
             return Sample.model_validate_json(path.read_bytes())
-        try:
-            examples = load_examples(data, self._folder, labelled=False).examples
-        except ValueError as error:
-            raise StudyError(str(error)) from None
+        size = size_of(data)
+        if data.source == "generated" and size is not None and size.is_exact:
+            examples, number = _first_made(data), size.num_examples
+        else:
+            try:
+                examples = load_examples(data, self._folder, labelled=False).examples
+            except ValueError as error:
+                raise StudyError(str(error)) from None
+            number = len(examples)
         step = max(1, len(examples) // NUM_SAMPLED)
-        sample = Sample(num_examples=len(examples), sequences=tuple(_sequences(example) for example in examples[::step]))
+        sample = Sample(num_examples=number, sequences=tuple(_sequences(example) for example in examples[::step]))
         _keep(path, sample.model_dump_json().encode())
         return sample
+
+
+def _first_made(data: DataSpec) -> list[Example]:
+    """The first examples of a generated split: all are drawn alike, and to make all takes seconds."""
+    generate = TASKS.load(data.task).generate
+    assert generate is not None, "a generated source has a task that makes it"
+    entries = generate(parse_split(data.split).split, data.language)
+    return [entry for entry in itertools.islice(entries, NUM_SAMPLED) if not isinstance(entry, Dropped)]
 
 
 def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Unknown, ...]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from sweeps.axes import Way
 from sweeps.builder import Encoder, SpecBuilder
 from sweeps.pruning import Floors, pruned_at, scores_of
+from sweeps.publications import published_of
 from sweeps.results import BASELINE, VARIANT, BenchmarkResult, Context, Evaluation, PairId, PairResult, Point, Trial
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
@@ -91,7 +92,17 @@ class PairProgram:
 
     def result(self) -> PairResult:
         """What is known now."""
-        return PairResult(self.pair, tuple(self.trials), self.selected, self.evaluations, self.problem, self.baseline, self.leaks())
+        study = self.builder.study
+        return PairResult(
+            pair=self.pair,
+            trials=tuple(self.trials),
+            selected=self.selected,
+            evaluations=self.evaluations,
+            problem=self.problem,
+            baseline=self.baseline,
+            leaks=self.leaks(),
+            published=published_of(study.published, self.pair, study.models[self.pair.model].hub),
+        )
 
     def leaks(self) -> tuple[str, ...]:
         """What the trainings of this pair have seen of the examples that it is scored on."""

@@ -1,7 +1,7 @@
 """What a study has found so far: a record per pair, read by the report, the tracker and the terminal alike."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sweeps.analysis import Analysis
 from trainables.manifest import Manifest
@@ -60,6 +60,28 @@ class Context(NamedTuple):
     """For people: `xlmr: mnli -> xnli, seed 1, learning_rate 2e-05`."""
 
 
+class Published(NamedTuple):
+    """A number that was published, in points of a hundred; it stands beside measured ones and enters none."""
+
+    model: str
+    """The hub's name of the encoder."""
+    intermediate: str
+    target: str
+    """`average` for the mean over the publication's targets."""
+    kind: Literal["score", "gain"]
+    value: float
+    metric: str
+    split: str
+    source: str
+    """Where it was read."""
+
+    @property
+    def words(self) -> str:
+        """`80.0 (score, accuracy, test)`."""
+        value = f"{self.value:+.1f}" if self.kind == "gain" else f"{self.value:.1f}"
+        return f"{value} ({self.kind}, {self.metric}, {self.split})"
+
+
 class Trial(NamedTuple):
     """One target training: a point of the search with one seed."""
 
@@ -95,6 +117,8 @@ class PairResult(NamedTuple):
     """What its gain is measured against; itself in the baseline's row."""
     leaks: tuple[str, ...] = ()
     """What its trainings have seen of the examples that it is scored on."""
+    published: tuple[Published, ...] = ()
+    """What others measured of this pair."""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -134,3 +158,5 @@ class StudyResult(NamedTuple):
     """Caveats that the report must show, one sentence each: assumed defaults, dev used as test."""
     benchmarks: tuple[BenchmarkResult, ...] = ()
     """In the order of the pairs; empty unless the study times inference."""
+    published: tuple[Published, ...] = ()
+    """What others measured that is of no pair: means over targets, the best of several intermediates."""

@@ -17,6 +17,7 @@ from sweeps.launch import cluster, run_walk
 from sweeps.marks import mark_lines
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.progress import Progress
+from sweeps.publications import published_beside
 from sweeps.report.write import Report, write_report
 from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.study import Study, StudyError
@@ -201,6 +202,9 @@ def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -
         analysis=study.analysis,
         notes=_notes(opened),
         benchmarks=tuple(program.result() for program in walk.benchmarks),
+        published=published_beside(
+            study.published, [program.pair for program in walk.programs], [model.hub for model in study.models.values() if model.hub]
+        ),
     )
 
 
@@ -237,7 +241,8 @@ def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> Non
 
 def _some_trainings(store: Store) -> Iterator[Manifest]:
     """At most so many, for there may be tens of thousands."""
-    keys = sorted(key for key in store.keys() if key.startswith(f"{TrainSpec.kind_name}-"))
+    known = store.keys()
+    keys = sorted(key for key in known if key.startswith(f"{TrainSpec.kind_name}-"))
     found = (store.manifest(key) for key in keys[:NUM_MEASURED])
     return (manifest for manifest in found if manifest is not None)
 

@@ -82,6 +82,39 @@ SIZES: Mapping[tuple[str, Split], Size] = {
     ("snli_cad", "test"): _exact(2_000),
     # What the task's file asks the hub for
     ("wikipedia", "train"): _exact(20_000),
+    # What the tasks of the pocket world make
+    ("pocket_colour_class", "train"): _exact(2_400),
+    ("pocket_colour_class", "dev"): _exact(150),
+    ("pocket_colour_class", "test"): _exact(600),
+    ("pocket_flavour_all", "train"): _exact(2_400),
+    ("pocket_flavour_all", "dev"): _exact(150),
+    ("pocket_flavour_all", "test"): _exact(600),
+    ("pocket_flavour_tags", "train"): _exact(2_400),
+    ("pocket_flavour_tags", "dev"): _exact(150),
+    ("pocket_flavour_tags", "test"): _exact(600),
+    ("pocket_rank_class", "train"): _exact(2_400),
+    ("pocket_rank_class", "dev"): _exact(150),
+    ("pocket_rank_class", "test"): _exact(600),
+    ("pocket_flavour_class", "train"): _exact(200),
+    ("pocket_flavour_class", "dev"): _exact(150),
+    ("pocket_flavour_class", "test"): _exact(600),
+    ("pocket_flavour_qa", "train"): _exact(300),
+    ("pocket_flavour_qa", "dev"): _exact(150),
+    ("pocket_flavour_qa", "test"): _exact(600),
+    ("pocket_rank_choice", "train"): _exact(300),
+    ("pocket_rank_choice", "dev"): _exact(150),
+    ("pocket_rank_choice", "test"): _exact(600),
+    ("pocket_parallel_text", "train"): _exact(15_000),
+    ("pocket_parallel_text", "dev"): _exact(200),
+    ("pocket_parallel_text", "test"): _exact(200),
+    ("pocket_switched_text", "train"): _exact(25_000),
+    ("pocket_switched_text", "dev"): _exact(200),
+    ("pocket_switched_text", "test"): _exact(200),
+    ("pocket_text", "train"): _exact(10_000),
+    ("pocket_text", "dev"): _exact(200),
+    ("pocket_text", "test"): _exact(200),
+    ("pocket_retrieval", "dev"): _exact(300),
+    ("pocket_retrieval", "test"): _exact(1_200),
     # Recalled
     ("squad2", "dev"): _about(11_873),
     ("hellaswag", "dev"): _about(10_042),
@@ -142,7 +175,7 @@ def too_large(data: DataSpec) -> str | None:
     """What is wrong with `data`, whose split is known to be smaller than what is taken of it; None if nothing is."""
     split, start, stop = parse_split(data.split)
     whole = SIZES.get((data.task, split))
-    if whole is None or not whole.is_exact or not data.source.startswith("hub:"):
+    if whole is None or not whole.is_exact or not data.source.startswith(("hub:", "generated")):
         return None
     for bound in (start, stop):
         if bound is not None and _place(bound, whole.num_examples, 0) > whole.num_examples:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces import SPACES
 from sweeps.analysis import Analysis, DataScaling
-from sweeps.published import check_names
+from sweeps.publications import check_names
 from sweeps.results import BASELINE, ORACLE, VARIANT
 from sweeps.study_checks import (
     check_axes,

@@ -18,6 +18,7 @@ class Catalogue(Generic[Entry]):
         self._constant = constant
         self._entry = entry
         self._noun = noun
+        self._found: dict[str, Entry] = {}
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -31,10 +32,13 @@ class Catalogue(Generic[Entry]):
 
     def load(self, name: str) -> Entry:
         """The entry called `name`; raises as `check` does."""
+        if name in self._found:
+            return self._found[name]
         self.check(name)
         found = getattr(importlib.import_module(f"{self._package}.{name}"), self._constant, None)
         if not isinstance(found, self._entry):
             raise TypeError(f"{self._package.replace('.', '/')}/{name}.py must define {self._constant}, a {self._entry.__name__}")
+        self._found[name] = found
         return found
 
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sweeps.report.arms import Arm, Missing, Paired, subtract
 from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
-from sweeps.results import BASELINE, PairId, PairResult, StudyResult
+from sweeps.results import BASELINE, PairId, PairResult, Published, StudyResult
 from trainables.task import TASKS
 
 SIGNIFICANT = 0.05
@@ -60,6 +60,8 @@ class Cell(NamedTuple):
     """Why a number is missing."""
     notes: tuple[str, ...] = ()
     """What limits the numbers that are there."""
+    published: tuple[Published, ...] = ()
+    """What others measured of this pair."""
 
     @property
     def is_baseline(self) -> bool:
@@ -94,7 +96,8 @@ def build_cells(result: StudyResult, arms: Mapping[PairId, Arm | Missing]) -> tu
     cells = [_cell(found, arms, result.source_language) for found in result.pairs]
     stages = stages_of(result)
     noted = [
-        cell._replace(notes=found.marks + cell.notes + cell_notes(found, stages)) for found, cell in zip(result.pairs, cells, strict=True)
+        cell._replace(notes=found.marks + cell.notes + cell_notes(found, stages), published=found.published)
+        for found, cell in zip(result.pairs, cells, strict=True)
     ]
     return _with_holm(noted)
 

@@ -62,7 +62,10 @@ def _grid(model: str, variant: str, cells: Sequence[Cell]) -> Grid:
 
 
 def matrix_csv(study: str, cells: Sequence[Cell]) -> str:
-    """A line a cell: scores and gains in points of a hundred; keys and seeds separated by spaces, notes by semicolons."""
+    """A line a cell: scores and gains in points of a hundred; keys and seeds separated by spaces, notes by semicolons.
+
+    What others published is in columns of its own, the last ones.
+    """
     out = io.StringIO()
     no_cell = Cell(PairId("", "", "", ""))
     writer = csv.DictWriter(out, ["study", *_csv_row(no_cell)], lineterminator="\n")
@@ -95,7 +98,15 @@ def _csv_row(cell: Cell) -> dict[str, str | int]:
         "encoder_keys": " ".join(cell.encoder_keys),
         "problem": cell.problem or "",
         "notes": "; ".join(cell.notes),
+        "published_gain": _csv_published("gain", cell),
+        "published_score": _csv_published("score", cell),
+        "published_in": "; ".join(f"{each.words}: {each.source}" for each in cell.published),
     }
+
+
+def _csv_published(kind: str, cell: Cell) -> str:
+    """Several sources' numbers are separated by spaces."""
+    return " ".join(f"{each.value:g}" for each in cell.published if each.kind == kind)
 
 
 def _csv_estimate(name: str, estimate: Estimate | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from sweeps.report import curves, data_use, pareto, wording
 from sweeps.report.answers import Answer
+from sweeps.report.beside import beside
 from sweeps.report.cells import Cell
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
@@ -81,6 +82,7 @@ def render(
         answer=answer,
         baseline_name=BASELINE,
         matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in grids(cells)],
+        beside=beside(result, cells),
         curves=curves.target_curves(result),
         curve_size=(curves.WIDTH, curves.HEIGHT),
         searches=[_search(found) for found in result.pairs if found.trials],

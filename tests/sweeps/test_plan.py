@@ -100,6 +100,21 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
             "polystilts: targets.pocket_retrieval: max_length is 256, but models.one reads at most 64 tokens; set max_length: 64 or less",
         ),
         (STUDY.replace("panx", "squad1"), [], "polystilts: targets.squad1.test: squad1 test en: rajpurkar/squad has no test split"),
+        (
+            STUDY.replace("[mnli, squad2]", "{mnli: {tasks: {mnli: {num_examples: 392703}}}}"),
+            [],
+            "polystilts: intermediates.mnli.tasks.mnli.train: num_examples is 392703, but mnli/train has 392702 examples; name at most",
+        ),
+        (
+            STUDY.replace("[mnli, squad2]", '{mnli: {tasks: {mnli: {train: "train[:10%]", num_examples: 40000}}}}'),
+            [],
+            "polystilts: intermediates.mnli.tasks.mnli.train: num_examples is 40000, but mnli/train[:10%] has 39270 examples; name at",
+        ),
+        (
+            STUDY.replace("xnli,", "xnli: {dev: 'dev[:3000]'},").replace("[xnli", "{xnli").replace("panx, tatoeba]", "panx: , tatoeba: }"),
+            [],
+            "polystilts: targets.xnli.dev: dev[:3000] reaches to 3000, but xnli/dev has 2490 examples; name fewer",
+        ),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
 )
@@ -198,3 +213,36 @@ def test_an_oracle_without_dev_examples_is_refused(tmp_path):
 def write_pairs(path: Path, header: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(header + "".join(f"{path.stem} {number}.\tb\tneutral\n" for number in range(4)))
+
+
+def test_examples_that_the_hub_lacks_are_absent_from_a_plan_and_refused_by_a_run(tmp_path):
+    text = STUDY.replace("[mnli, squad2]", "{ccg: , qqp-de: {tasks: {qqp_translated: {languages: [de]}}}}")
+    path, home = str(write(tmp_path, text)), str(tmp_path / "runs")
+    planned = polystilts("plan", path, "--home", home, "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout)["absent"] == [
+        f"{place}: the task is not on the hub; name a data folder that holds its files"
+        for place in ("ccg train en", "ccg dev en", "qqp_translated train de")
+    ]
+    ran = polystilts("run", path, "--home", home)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines() == [
+        "polystilts: intermediates.ccg.tasks.ccg.train: ccg train en: the task is not on the hub; name a data folder that holds its files"
+    ]
+
+
+def test_a_subset_of_files_that_are_too_few_is_refused_while_planning(tmp_path):
+    (tmp_path / "data/copa").mkdir(parents=True)
+    row = {"premise": "It rained.", "choice1": "Wet.", "choice2": "Dry.", "question": "effect", "label": 0, "changed": False}
+    lines = [json.dumps({**row, "premise": f"It rained {place} times.", "idx": place}) for place in range(5)]
+    for split in ("train", "val"):
+        (tmp_path / f"data/copa/{split}-en.jsonl").write_text("\n".join(lines) + "\n")
+    text = """
+    name: few
+    models: {one: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}}
+    targets: {copa: {test: dev, num_examples: 6}}
+    """
+    done = polystilts("plan", str(write(tmp_path, text)), "--home", str(tmp_path / "runs"), "--data", str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert "num_examples is 6, but there are 5 examples" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -57,6 +57,18 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
         ("name: good", "name: good\ntrails: 3", "study.yaml: trails: unknown field; known: name, description,"),
         ("  xnli:", "  xnly:", "study.yaml: targets.xnly: unknown task 'xnly'; did you mean 'xnli'?"),
         ("[mnli]", "[mnlii]", "study.yaml: intermediates.mnlii.tasks.mnlii: unknown task 'mnlii'; did you mean 'mnli'?"),
+        ("[mnli]", "[mnli]\npublished: [phang2021]", "study.yaml: published: unknown publication 'phang2021'; did you mean 'phang2020'?"),
+        ("  xnli:", "  mnli: {test: dev}", "study.yaml: intermediates.mnli.tasks.mnli: it trains on mnli, which is a target: what it"),
+        (
+            "[mnli]",
+            "{mix: {tasks: {snli: {train: xnli/dev}}}}",
+            "study.yaml: intermediates.mix.tasks.snli: it trains on xnli, which is a target: what it gained there would be no transfer;",
+        ),
+        (
+            "  xnli:",
+            "  pawsx: {}\naxes: {more: {paws: {mixed_in: {pawsx: {languages: [de]}}}}}",
+            "study.yaml: axes.more.paws.mixed_in.pawsx: it trains on pawsx, which is a target: what it gained there would be no",
+        ),
         ("[mnli]", "[none]", "study.yaml: intermediates: 'none' is the baseline, which is always there; leave it out"),
         ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown model family 'xlmr'; known: bert, xlm_roberta"),
         ("  xnli:", "  xnli: {languages: [en, xx]}", "study.yaml: targets.xnli.languages: xnli has no language 'xx'; known: ar, bg,"),

@@ -1,16 +1,19 @@
 """Published numbers that a report sets beside measured ones: `sweeps/published/<name>.yaml`, each number with its source."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from sweeps.results import PairId
+from sweeps.results import VARIANT, PairId, Published
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
+
+AVERAGE = "average"
+"""Stands for the mean over all targets of a publication."""
 
 FOLDER = Path(__file__).parent / "published"
 
@@ -40,19 +43,6 @@ class Publication(Record):
     numbers: tuple[Number, ...]
 
 
-class Published(NamedTuple):
-    """A published number and where it was read."""
-
-    number: Number
-    source: str
-
-    @property
-    def words(self) -> str:
-        """`score 80.0 (accuracy, test; RemBERT, table 16)`."""
-        value = f"{self.number.value:+.1f}" if self.number.kind == "gain" else f"{self.number.value:.1f}"
-        return f"{self.number.kind} {value} ({self.number.metric}, {self.number.split}; {self.source})"
-
-
 def check_names(names: Iterable[str]) -> None:
     """A ValueError for a name without a file."""
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -75,22 +65,23 @@ def load_published(name: str) -> Publication:
     return publication
 
 
-def published_for(names: Iterable[str], pair: PairId, hub: str | None) -> Iterator[Published]:
-    """What was published of a cell; of an encoder that is not the hub's, and of any variant, nothing was."""
-    if hub is None or pair.variant != "base":
-        return
-    yield from _found(names, hub, pair.intermediate, (pair.target,))
+def published_of(names: Iterable[str], pair: PairId, hub: str | None) -> tuple[Published, ...]:
+    """What was published of a pair; of an encoder that is not the hub's, and of any variant, nothing was."""
+    if hub is None or pair.variant != VARIANT:
+        return ()
+    return tuple(found for found in _of_model(names, hub) if (found.intermediate, found.target) == (pair.intermediate, pair.target))
 
 
-def averages(names: Iterable[str], hub: str) -> Iterator[Published]:
-    """Published means over all targets, for an encoder of the hub; they belong to no cell."""
-    yield from _found(names, hub, None, ("average",))
+def published_beside(names: Iterable[str], pairs: Collection[PairId], hubs: Iterable[str]) -> tuple[Published, ...]:
+    """What was published of these encoders that is of no pair: means over targets, the best of several intermediates."""
+    cells = {(pair.intermediate, pair.target) for pair in pairs}
+    found = (each for hub in hubs for each in _of_model(names, hub))
+    return tuple(each for each in found if (each.intermediate, each.target) not in cells)
 
 
-def _found(names: Iterable[str], hub: str, intermediate: str | None, targets: tuple[str, ...]) -> Iterator[Published]:
+def _of_model(names: Iterable[str], hub: str) -> Iterator[Published]:
     for name in names:
         publication = load_published(name)
         for number in publication.numbers:
-            is_wanted = number.model == hub.rpartition("/")[2] and number.target in targets
-            if is_wanted and intermediate in (None, number.intermediate):
-                yield Published(number, publication.sources[number.source])
+            if number.model == hub.rpartition("/")[2]:
+                yield Published(**{**dict(number), "source": publication.sources[number.source]})
