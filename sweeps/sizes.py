@@ -13,7 +13,13 @@ class Size(NamedTuple):
 
     num_examples: int
     is_exact: bool
-    """Else it is recalled, an upper bound of several languages, or that of the original of a translation: nothing is refused for it."""
+    """Else it is recalled, the largest of several languages, or that of the original of a translation: nothing is refused for it."""
+    is_source_exact: bool = False
+    """Whether it is exact in the task's source language at least."""
+
+    def holds(self, data: DataSpec) -> bool:
+        """Whether it is exactly the number of examples in the language of `data`."""
+        return self.is_exact or (self.is_source_exact and data.language == TASKS.load(data.task).source_language)
 
 
 class Length(NamedTuple):
@@ -25,6 +31,10 @@ class Length(NamedTuple):
 
 def _exact(num_examples: int) -> Size:
     return Size(num_examples, True)
+
+
+def _in_source(num_examples: int) -> Size:
+    return Size(num_examples, False, True)
 
 
 def _about(num_examples: int) -> Size:
@@ -54,15 +64,15 @@ SIZES: Mapping[tuple[str, Split], Size] = {
     ("pawsx", "train"): _exact(49_401),
     ("pawsx", "dev"): _exact(2_000),
     ("pawsx", "test"): _exact(2_000),
-    ("udpos", "train"): _about(21_253),
-    ("udpos", "dev"): _about(3_974),
+    ("udpos", "train"): _in_source(21_253),
+    ("udpos", "dev"): _in_source(3_974),
     ("udpos", "test"): _about(20_436),
-    ("panx", "train"): _about(20_000),
-    ("panx", "dev"): _about(10_000),
+    ("panx", "train"): _in_source(20_000),
+    ("panx", "dev"): _in_source(10_000),
     ("panx", "test"): _about(10_000),
     ("xquad", "test"): _exact(1_190),
     ("mlqa", "test"): _about(11_590),
-    ("tydiqa", "train"): _about(3_696),
+    ("tydiqa", "train"): _in_source(3_696),
     ("tydiqa", "dev"): _about(2_719),
     ("tydiqa", "test"): _about(2_719),
     # Counted in published files
@@ -159,7 +169,7 @@ def size_of(data: DataSpec) -> Size | None:
         return None
     number = _num_in(whole.num_examples, start, stop)
     taken = number if data.num_examples is None else min(number, data.num_examples)
-    return Size(taken, whole.is_exact and task == data.task)
+    return Size(taken, whole.holds(data) and task == data.task)
 
 
 def length_of(data: DataSpec) -> Length | None:
@@ -175,7 +185,7 @@ def too_large(data: DataSpec) -> str | None:
     """What is wrong with `data`, whose split is known to be smaller than what is taken of it; None if nothing is."""
     split, start, stop = parse_split(data.split)
     whole = SIZES.get((data.task, split))
-    if whole is None or not whole.is_exact or not data.source.startswith(("hub:", "generated")):
+    if whole is None or not whole.holds(data) or not data.source.startswith(("hub:", "generated")):
         return None
     for bound in (start, stop):
         if bound is not None and _place(bound, whole.num_examples, 0) > whole.num_examples:

@@ -115,6 +115,11 @@ def test_plan_prints_one_json_object_without_torch(tmp_path):
             [],
             "polystilts: targets.xnli.dev: dev[:3000] reaches to 3000, but xnli/dev has 2490 examples; name fewer",
         ),
+        (
+            STUDY.replace("xnli, panx, tatoeba]", "{panx: {num_examples: 20001}}]").replace("[{", "{").replace("}]", "}"),
+            [],
+            "polystilts: targets.panx.train: num_examples is 20001, but panx/train has 20000 examples; name at most that many",
+        ),
         (STUDY + "search: {}\n", [], "polystilts: study.yaml, line 8: the key 'search' is given twice"),
     ],
 )
