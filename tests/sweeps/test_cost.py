@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,10 +13,13 @@ from sweeps.encoder_shapes import HUB, count_parameters, encoder_of
 from sweeps.run import count, open_study, walk_store
 from sweeps.sizes import LENGTHS, SIZES
 from sweeps.study import Model
+from trainables.data import load_examples
+from trainables.examples import Choice
 from trainables.flops import step_flops
 from trainables.layers import Rule
 from trainables.manifest import Cost, Effort, Manifest
-from trainables.specs import Job
+from trainables.origins import data_source
+from trainables.specs import DataSpec, Job
 from trainables.stage import run_stage
 from trainables.task import TASKS
 
@@ -214,7 +218,13 @@ def test_files_are_counted_and_remembered(tmp_path):
     assert first == second
     assert len(list((tmp_path / "runs/cache/samples").iterdir())) == 2, "training and dev; dev is scored too"
     assert first.unknown == ("copa: the tokenizer is not at hand, and a token is counted for 4 characters",)
-    shape, steps = HUB["FacebookAI/xlm-roberta-base"][0], 4 * 2
-    lengths = [-(-(len(row["premise"].strip()) + len(f"{1}")) // 4) for row in rows]
-    least = step_flops(shape, Rule(0), steps * 32 * 2 * sum(lengths) / len(lengths), 0)
-    assert least < first.training_flops < 6 * least
+    spec = DataSpec(
+        task="copa", task_version=TASKS.load("copa").version, split="train", language="en", num_examples=None,
+        source=data_source("copa", "train", "en", tmp_path / "data"),
+    )  # fmt: skip
+    examples = cast(list[Choice], load_examples(spec, tmp_path / "data").examples)
+    lengths = [-(-len(each.prompt + option) // 4) + 4 for each in examples for option in each.options]
+    batches = 32 * 5 / 40  # over all examples: five steps, which are four epochs
+    shape = HUB["FacebookAI/xlm-roberta-base"][0]
+    expected = step_flops(shape, Rule(0), batches * sum(lengths), batches * sum(length**2 for length in lengths))
+    assert first.training_flops == pytest.approx(expected)
