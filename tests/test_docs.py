@@ -183,7 +183,7 @@ def test_the_page_s_study_can_be_planned(tmp_path):
     (words,) = (words for words in commands(NEW_TASK) if words[0] == "polystilts")
     assert words == ["polystilts", "plan", "with_rte.yaml", "--data", "data"]
     write_data(tmp_path / "data")
-    assert "3 searches" in python("-m", "sweeps.cli", *words[1:], cwd=tmp_path)
+    assert "2 searches" in python("-m", "sweeps.cli", *words[1:], cwd=tmp_path)
 
 
 def test_the_tests_that_the_page_names_are_there():
