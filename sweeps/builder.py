@@ -1,7 +1,6 @@
 """Builds the specs of a study's stages: names become content, defaults become values."""
 
 import functools
-import hashlib
 import importlib.metadata
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import NamedTuple
 from sweeps.axes import Axes, Way
 from sweeps.encoder_limits import architecture, check_limits
 from sweeps.leaks import Seen, find_leaks, measure_leaks, seen_by
+from sweeps.model_folder import folder_hash
 from sweeps.results import BASELINE, ORACLE, Point
 from sweeps.study import DEFAULT_TRAINING, Benchmark, Mixture, Model, Study, StudyError, Training
 from sweeps.study_data import StudyData
+from sweeps.synthetic_data import SyntheticData
+from trainables.data import load_examples
 from trainables.overlap import TextHashes
 from trainables.specs import (
     MIN_BLOCKS,
@@ -30,6 +32,7 @@ from trainables.specs import (
     StageEncoder,
     TrainSpec,
     Versions,
+    data_of,
 )
 from trainables.task import TASKS
 
@@ -69,8 +72,9 @@ class SpecBuilder:
         self.study = study
         self._hashes_of = hashes_of
         self._base = base
-        self.data = StudyData(study, data, needs_files)
         self._versions = library_versions()
+        self.synthetic = SyntheticData(base, self._versions)
+        self.data = StudyData(study, data, self.synthetic, needs_files)
         self.axes = Axes(study)
         self._encoders: dict[str, Encoder] = {}
         self.intermediate = functools.cache(self._intermediate)
@@ -83,6 +87,18 @@ class SpecBuilder:
         for target in self.study.benchmarked():
             self.data.benchmarked_languages(target)
         check_limits(self.study, self._base)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """A StudyError for more synthetic examples than there are of what they are made of, where those are at hand."""
+        for origin in dict.fromkeys(self.synthetic.origin(data) for data in self._touched() if data.stage is not None):
+            if origin.source != "generated" and self._hashes_of is not None:
+                self._hashes_of(origin)  # reads the files
+            elif origin.source == "generated":
+                try:
+                    load_examples(origin, None)
+                except ValueError as error:
+                    raise StudyError(str(error)) from None
 
     def initial_encoder(self, name: str) -> Encoder:
         """A model's encoder before any intermediate training: hub, folder or random, then pretrained if the study says so."""
@@ -104,7 +120,7 @@ class SpecBuilder:
             return initial
         encoder_seed = seed if self.study.encoder_seeds == "paired" else self.study.seed
         spec = self.intermediate(model, intermediate, self.axes.before_target(way), encoder_seed)
-        return Encoder(StageEncoder(stage=spec.key), (*initial.stages, spec), initial.folder)
+        return Encoder(StageEncoder(stage=spec.key), (*initial.stages, *self.synthetic.stages(spec), spec), initial.folder)
 
     def target(self, model: str, encoder: Encoder, target: str, way: Way, point: Point, seed: int) -> TrainSpec:
         """The training of a target task at one point of the search."""
@@ -205,8 +221,12 @@ class SpecBuilder:
         return known if self._hashes_of is None else known + measure_leaks((*before, own), scored, self._hashes_of)
 
     def all_data(self) -> tuple[DataSpec, ...]:
-        """Every set of examples that the study can touch, each once."""
-        found = [data for name in self.study.models for spec in self.initial_encoder(name).stages for data in _data_of(spec)]
+        """Every set of examples that the study can read, each once; in place of what it makes, what that is made of."""
+        return tuple(dict.fromkeys(self.synthetic.origin(data) for data in self._touched()))
+
+    def _touched(self) -> Iterable[DataSpec]:
+        """Every set of examples that some stage can read; some of them more than once."""
+        found = [data for name in self.study.models for spec in self.initial_encoder(name).stages for data in data_of(spec)]
         for target in self.study.targets:
             for way in self.axes.ways(target).values():
                 for intermediate in self.study.intermediates:
@@ -215,7 +235,7 @@ class SpecBuilder:
                 if TASKS.load(target).kind != "retrieval":
                     found += _data_of_mixture([self._target_mixture(target, way)])
             found += (*self.data.scored(target), *self.data.threshold(target))
-        return tuple(dict.fromkeys(found))
+        return found
 
     def _target_training(self, target: str, way: Way) -> Training:
         """A target's settings in a variant, without the point."""
@@ -234,7 +254,7 @@ class SpecBuilder:
             ref = HubEncoder(hub=model.hub, revision=model.revision)
         elif model.folder is not None:
             folder = str((self._base / model.folder).resolve())
-            ref = FolderEncoder(folder_hash=_folder_hash(f"models.{name}.folder", Path(folder)))
+            ref = FolderEncoder(folder_hash=folder_hash(f"models.{name}.folder", Path(folder)))
         else:
             spec = self._init(name, model)
             stages, ref = (spec,), StageEncoder(stage=spec.key)
@@ -242,7 +262,8 @@ class SpecBuilder:
             tasks = self.data.mixture(model.pretraining.tasks)
             training = model.pretraining.training.over(self.study.intermediate_training)
             pretraining = self._train(name, ref, tasks, model.pretraining, training, self.study.seed)
-            stages, ref = (*stages, pretraining), StageEncoder(stage=pretraining.key)
+            stages = (*stages, *self.synthetic.stages(pretraining), pretraining)
+            ref = StageEncoder(stage=pretraining.key)
         return Encoder(ref, stages, folder)
 
     def _init(self, name: str, model: Model) -> InitSpec:
@@ -283,25 +304,5 @@ def library_versions() -> Versions:
     return tuple((name, importlib.metadata.version(name).partition("+")[0]) for name in _LIBRARIES)
 
 
-def _data_of(spec: Spec) -> tuple[DataSpec, ...]:
-    if isinstance(spec, InitSpec):
-        return spec.tokenizer_text
-    if isinstance(spec, TrainSpec):
-        return _data_of_mixture(spec.mixture)
-    return spec.data
-
-
 def _data_of_mixture(mixture: Iterable[MixtureTask]) -> tuple[DataSpec, ...]:
     return tuple(data for entry in mixture for data in (entry.train, *entry.dev))
-
-
-def _folder_hash(place: str, folder: Path) -> str:
-    """The first 16 hex of a hash over names and bytes of a folder's files."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    if not any(path.name == "config.json" for path in paths):
-        raise StudyError(f"{place}: {folder} holds no config.json; it must be a folder that from_pretrained reads")
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]

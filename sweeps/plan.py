@@ -18,7 +18,17 @@ from sweeps.publications import published_of
 from sweeps.results import BASELINE, VARIANT, BenchmarkResult, Context, Evaluation, PairId, PairResult, Point, Trial
 from sweeps.search import PairSearch, Told, num_points
 from trainables.manifest import Manifest
-from trainables.specs import BenchmarkSpec, EvaluateSpec, FolderEncoder, InitSpec, Spec, StageEncoder, TrainSpec
+from trainables.specs import (
+    BenchmarkSpec,
+    EvaluateSpec,
+    FolderEncoder,
+    InitSpec,
+    Spec,
+    StageEncoder,
+    SynthesizeSpec,
+    TrainSpec,
+    parents_of,
+)
 from trainables.task import TASKS
 
 
@@ -40,7 +50,7 @@ class Request(NamedTuple):
     @property
     def parents(self) -> tuple[str, ...]:
         """Keys of the stages whose files this one reads."""
-        return self.spec.parents
+        return parents_of(self.spec)
 
     @property
     def runs_alone(self) -> bool:
@@ -212,6 +222,9 @@ class PairProgram:
 
     def _shared(self, encoder: Encoder, depth: int) -> Request:
         spec = encoder.stages[depth]
+        if isinstance(spec, SynthesizeSpec):
+            made = f"{spec.made_from.task}/{spec.made_from.split} by {spec.by.method} in {spec.language}, {spec.key[-6:]}"
+            return Request(spec, Context("encoder", self.pair.model, None, VARIANT, None, None, f"examples: {made}"), None, ())
         if depth < len(self.builder.initial_encoder(self.pair.model).stages):
             made, intermediate, variant = "random encoder" if spec.kind == "init" else "pretraining", None, VARIANT
         else:

@@ -223,7 +223,7 @@ def report_study(opened: Opened) -> tuple[StudyResult, Report]:
 def text_hashes(spec: DataSpec, folder: Path | None, cache: Path) -> TextHashes | None:
     """The hashes of the texts of some examples, to measure what was seen of them; of what is made rather than read there are none."""
     try:
-        return None if spec.source == "generated" else load_text_hashes(spec, folder, cache)
+        return None if spec.source == "generated" or spec.stage is not None else load_text_hashes(spec, folder, cache)
     except ValueError as error:
         raise StudyError(str(error)) from None
 
@@ -299,7 +299,8 @@ def _job(opened: Opened, request: Request) -> Job:
         data=None if opened.data is None else str(opened.data.absolute()),
         encoder_folder=request.folder,
         num_threads=resources.cpus_per_worker,
-        num_workers=resources.workers if request.spec.kind == "train" else 1,
+        places=tuple(opened.builder.synthetic.places.items()),
+        num_workers=resources.workers if request.spec.kind in ("train", "synthesize") else 1,
         use_gpu=resources.gpus_per_worker > 0,
         stop_below=request.floors,
         checkpoint_every_s=CHECKPOINT_EVERY_S,

@@ -19,6 +19,7 @@ from sweeps.study_checks import (
     check_text,
 )
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
+from sweeps.synthesis import Synthesis
 from trainables.catalogue import did_you_mean
 from trainables.family import FAMILIES
 from trainables.language_sets import LANGUAGE_SETS, SetName
@@ -110,6 +111,8 @@ class TaskUse(Record):
     ] = "source"
     """Training languages; masked-language modelling usually takes all."""
     num_examples: Annotated[int, Field(gt=0)] | None = None
+    synthetic: Synthesis | None = None
+    """Trains on what is made of these examples, in place of them; `num_examples` is then of what is made."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """For the `weights` sampler."""
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -163,7 +166,7 @@ class RandomEncoder(Record):
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size: {self.hidden_size} is not a multiple of num_heads, {self.num_heads}; change one of them")
         for task, use in self.tokenizer_text.items():
-            for field in ("dev", "share", "weight"):
+            for field in ("dev", "share", "weight", "synthetic"):
                 if field in use.model_fields_set:
                     raise ValueError(
                         f"tokenizer_text.{task}.{field}: {getattr(use, field)!r}, but a tokenizer has no use for it; leave it out"

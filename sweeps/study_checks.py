@@ -17,6 +17,7 @@ from sweeps.references import (
     parse_reference,
     trained_on,
 )
+from sweeps.synthesis import KINDS, CodeSwitch, Generate, Translate
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
 from trainables.task import TASKS, Task
@@ -44,6 +45,8 @@ def check_tasks(place: str, tasks: Mapping[str, TaskUse]) -> None:
     for task, use in tasks.items():
         here = f"{place}.{task}"
         check_text(here, task, use)
+        if use.synthetic is not None:
+            _check_synthetic(f"{here}.synthetic", task, use)
         if TASKS.load(task).kind == "retrieval":
             raise ValueError(f"{here}: {task!r} is a retrieval task, which trains nothing; it can only be a target")
         check_fits(f"{here}.train", task, use.train)
@@ -53,6 +56,27 @@ def check_tasks(place: str, tasks: Mapping[str, TaskUse]) -> None:
         other = first.setdefault(trained, task)
         if (use.weight, use.share) != (tasks[other].weight, tasks[other].share):
             raise ValueError(f"{here}: trains on {trained} as {other} does, and they have one share of the steps; give both the same")
+
+
+def _check_synthetic(place: str, task: str, use: TaskUse) -> None:
+    """A ValueError that begins with `place` if a task's examples cannot be made so."""
+    made, kind = use.synthetic, TASKS.load(task).kind
+    assert made is not None, "who calls this has looked"
+    if kind not in KINDS[made.method]:
+        fitting = [method for method, kinds in KINDS.items() if kind in kinds]
+        instead = f"use {' or '.join(fitting)}" if fitting else "leave synthetic out"
+        raise ValueError(f"{place}.method: {made.method}, but {task} is of kind {kind}, which it cannot be for; {instead}")
+    if use.languages != "source":
+        raise ValueError(f"{place}: it is made of the source language, but languages is {use.languages!r}; leave languages out")
+    limit = made.num_examples
+    if use.num_examples is not None and limit is not None and use.num_examples > limit:
+        raise ValueError(f"{place}.num_examples: {limit}, but num_examples of {task} is {use.num_examples}; make as many at least")
+    if isinstance(made, (Translate, CodeSwitch)):
+        source = TASKS.load(parse_reference(use.train, task).task).source_language
+        if source in made.languages:
+            raise ValueError(f"{place}.languages: {source!r} is the language of {task} itself; leave it out")
+    if isinstance(made, Generate) and made.num_shown > made.pool:
+        raise ValueError(f"{place}.num_shown: {made.num_shown}, but the pool is {made.pool}; show fewer, or enlarge the pool")
 
 
 def check_axes(axes: Mapping[str, Mapping[str, Variation]], searched: Collection[str]) -> None:

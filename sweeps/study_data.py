@@ -8,6 +8,7 @@ from pathlib import Path
 from sweeps.references import NO_DEV, Reference, parse_reference, trained_on
 from sweeps.sizes import too_large
 from sweeps.study import Study, StudyError, TaskUse
+from sweeps.synthetic_data import SyntheticData
 from trainables.language_sets import default_languages, languages_in
 from trainables.origins import NeedsFilesError, available_languages, data_source
 from trainables.specs import DataSpec, MixtureTask
@@ -33,9 +34,10 @@ class StudyData:
     Examples that need files are then an error, or, where nothing is to be run, are noted in `absent`.
     """
 
-    def __init__(self, study: Study, folder: Path | None, needs_files: bool = True) -> None:
+    def __init__(self, study: Study, folder: Path | None, synthetic: SyntheticData, needs_files: bool = True) -> None:
         self._study = study
         self._folder = folder
+        self._synthetic = synthetic
         self._needs_files = needs_files
         self.absent: dict[str, None] = {}
         """What is missing, a sentence each, in the order in which it was met."""
@@ -78,7 +80,8 @@ class StudyData:
         """What a mixture uses in the source language, or in another one for want of it."""
         for task, use in tasks.items():
             for entry in self._task_entries(task, use):
-                yield from ((entry.train,) if use.languages == "source" else ()) + entry.dev
+                is_in_source = use.languages == "source" and use.synthetic is None
+                yield from ((entry.train,) if is_in_source else ()) + entry.dev
 
     def target_mixture(self, target: str, num_examples: int | None, is_oracle: bool) -> MixtureTask:
         """What a target trains on in the source language, and what selects its point and checkpoint.
@@ -152,7 +155,11 @@ class StudyData:
         train_task, train_split = parse_reference(use.train, task)
         languages = self._languages(task, train_task, train_split, use.languages)
         with _at(f"{task}.train: "):
-            return tuple(self._spec(train_task, train_split, language, use.num_examples) for language in languages)
+            if use.synthetic is None:
+                return tuple(self._spec(train_task, train_split, language, use.num_examples) for language in languages)
+            source = self._spec(train_task, train_split, languages[0], None)
+        with _at(f"{task}.synthetic."):
+            return self._synthetic.made(source, use.synthetic, use.num_examples)
 
     def _mixture_dev(self, task: str, reference: str | None) -> tuple[DataSpec, ...]:
         """In the source language, whatever a task trains in."""

@@ -21,6 +21,7 @@ from sweeps.study import (
     Training,
     Variation,
 )
+from sweeps.synthesis import METHODS
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
@@ -109,5 +110,7 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     }
     record: type[Record] = Study
     for part in location:
-        record = by_name.get(str(part), record) if str(part) in record.model_fields else record
+        # a synthetic entry's place has its method in it, which is no field
+        known = by_name if str(part) in record.model_fields else METHODS
+        record = known.get(str(part), record)
     return list(record.model_fields)

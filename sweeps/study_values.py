@@ -28,17 +28,20 @@ def one_or_several(value: object) -> object:
 def languages_or(*words: str) -> Callable[[object], object]:
     """A reader that lets through a list of languages, each once, or one of the words; anything else is a ValueError."""
 
+    known = f", or one of {', '.join(words)}" if words else ""
+
     def checked(value: object) -> object:
         if isinstance(value, (list, tuple)):
             for language in value:
                 if not isinstance(language, str):
                     raise ValueError(f"{language!r} is no code of a language; write codes, as in [de, sw]")
             if not value:
-                raise ValueError(f"[] names no language; name one, or one of {', '.join(words)}")
+                raise ValueError(f"[] names no language; name one{known}")
             _check_once(value)
         elif value not in words:
             example = f"; write [{value}] for a list" if isinstance(value, str) else ""
-            raise ValueError(f"{value!r} is neither a list of languages nor one of {', '.join(words)}{example}")
+            nor = f"neither a list of languages nor one of {', '.join(words)}" if words else "no list of languages"
+            raise ValueError(f"{value!r} is {nor}{example}")
         return value
 
     return checked

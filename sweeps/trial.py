@@ -21,7 +21,7 @@ def run_trial(config: dict[str, Any]) -> None:
     """
     job = Job.model_validate_json(config["job"])
     try:
-        if job.num_workers > 1:
+        if job.num_workers > 1 and job.spec.kind == "train":
             run_stage_on_workers(job, _report)
         else:
             run_stage(job, Store(job.store, Path(job.cache)), _report)

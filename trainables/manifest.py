@@ -49,7 +49,8 @@ class DataUse(Record):
     language: str
     split: str
     """With its slice, as in the spec."""
-    purpose: Literal["train", "dev", "test", "threshold", "tokenizer"]
+    purpose: Literal["train", "dev", "test", "threshold", "tokenizer", "source", "synthetic"]
+    """`source`: others are made of them; `synthetic`: they were made, and what could not be is dropped."""
     num_examples: int
     """Examples that were used, all of a subset's; for retrieval, the texts of both sides."""
     dropped: dict[str, int]

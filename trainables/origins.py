@@ -56,6 +56,19 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
     return Origin(f"hub:{hub.path}@{hub.revision}", f"{place} ({hub.path})", lambda: _hub_entries(hub, split, language))
 
 
+def made_origin(data: DataSpec, artifact: Path | None) -> Origin:
+    """The examples that a stage made; `artifact` is the folder of its files."""
+    assert artifact is not None, f"who reads {data.source} has fetched it"
+    place = f"{data.task} {data.split} {data.language} ({data.source})"
+
+    def entries() -> Iterator[Example]:
+        from trainables.example_file import FILE, read_example_file  # planning reads no Parquet file and needs no pyarrow
+
+        return read_example_file(artifact / FILE)
+
+    return Origin(data.source, place, entries)
+
+
 def data_source(task_name: str, split: str, language: str, folder: str | Path | None) -> str:
     """`DataSpec.source` of a split: `generated`, `hub:<path>@<revision>`, or `files:<16 hex of the hash of its files' bytes>`."""
     return find_origin(task_name, TASKS.load(task_name), parse_split(split).split, language, folder).source

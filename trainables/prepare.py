@@ -34,16 +34,28 @@ Purpose = Literal["train", "score"]
 
 
 def prepare(
-    data: DataSpec, folder: str | Path | None, tokenizer: PreTrainedTokenizerBase, max_length: int, purpose: Purpose, cache: str | Path
+    data: DataSpec,
+    folder: str | Path | None,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    purpose: Purpose,
+    cache: str | Path,
+    artifact: Path | None = None,
 ) -> Prepared:
-    """The features of `data` with at most `max_length` tokens a sequence, mapped from `<cache>/features`; made if missing."""
+    """The features of `data` with at most `max_length` tokens a sequence, mapped from `<cache>/features`; made if missing.
+
+    `artifact` is as in `load_examples`.
+    """
     purpose = purpose if TASKS.load(data.task).kind == "mlm" else "train"
-    identity = {"data": data.model_dump(mode="json"), "tokenizer": tokenizer_hash(tokenizer), "max_length": max_length, "purpose": purpose}
+    identity: dict[str, object] = {"data": data.model_dump(mode="json"), "tokenizer": tokenizer_hash(tokenizer)}
+    identity |= {"max_length": max_length, "purpose": purpose}
+    if artifact is not None:
+        identity["attempt"] = artifact.name  # a stage that is made again elsewhere may write other texts under its key
     versions = {"prepare": PREPARE_VERSION, "tokenizers": version("tokenizers"), "transformers": version("transformers")}
     key = content_key("features", identity | versions)
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
-        loaded = load_examples(data, folder)
+        loaded = load_examples(data, folder, artifact=artifact)
         made = make_features(with_labels(TASKS.load(data.task), data, folder), loaded.examples, tokenizer, max_length, purpose)
         write_prepared(path, made._replace(dropped=loaded.dropped))
     return read_prepared(path)

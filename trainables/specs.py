@@ -26,7 +26,16 @@ class DataSpec(Record):
     num_examples: int | None
     """A random subset, the same for every seed and nested in every larger one; None takes all."""
     source: str
-    """`generated`, `hub:<path>@<revision>`, `files:<hash of their bytes>` or `parts:<hash of the parts' sources>`."""
+    """`generated`, `hub:<path>@<revision>`, `files:<hash of their bytes>`, `parts:<hash of the parts' sources>`, or `stage:<key>` of the
+    stage that made them out of others: then `split` is those others', slice and all."""
+
+    @property
+    def stage(self) -> str | None:
+        """The key of the stage that made them, if one did."""
+        return self.source.removeprefix(STAGE_SOURCE) if self.source.startswith(STAGE_SOURCE) else None
+
+
+STAGE_SOURCE = "stage:"
 
 
 class HubEncoder(Record):
@@ -67,11 +76,6 @@ class _StageSpec(Record):
     def key(self) -> str:
         """`<kind>-<16 hex of sha256 of the canonical JSON>`."""
         return content_key(type(self).kind_name, self.model_dump(mode="json"))
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Keys of the stages whose files this one reads."""
-        return ()
 
     kind_name: ClassVar[str]
 
@@ -148,11 +152,6 @@ class TrainSpec(_StageSpec):
     """Dev evaluations without a gain after which training stops; None never stops."""
     seed: int
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The stage that makes the encoder, if one does."""
-        return _stages(self.encoder)
-
 
 Pooling = Literal["mean", "first"]
 Similarity = Literal["cosine", "dot"]
@@ -191,11 +190,6 @@ class EvaluateSpec(_StageSpec):
     precision: Precision
     retrieval: RetrievalProtocol | None
     """None for tasks that train a head."""
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The stage that makes the encoder, if one does."""
-        return _stages(self.encoder)
 
 
 class Architecture(Record):
@@ -248,10 +242,6 @@ class BenchmarkSpec(_StageSpec):
     on_gpu: bool
     seed: int
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The stages that make the arms."""
-        return tuple(dict.fromkeys(stage for arm in self.arms for stage in _stages(arm)))
 
     @property
     def longest(self) -> int:
@@ -259,11 +249,108 @@ class BenchmarkSpec(_StageSpec):
         return max(self.max_length if length == "text" else length for length in self.lengths)
 
 
-def _stages(ref: EncoderRef | Architecture) -> tuple[str, ...]:
-    return (ref.stage,) if isinstance(ref, StageEncoder) else ()
+class TranslationModel(Record):
+    """A sequence-to-sequence model, and how it writes one language in another."""
+
+    model: HubEncoder | FolderEncoder
+    source_code: str | None
+    """Of the language that it reads, in the model's own words (`eng_Latn`); None for a model of one pair of languages."""
+    target_code: str | None
+    """Of the language that it writes, set as the first token."""
+    prefix: str
+    """Put before every text, as T5's families are told what to do; else empty."""
+    num_beams: Annotated[int, Field(gt=0)]
+    """1 is greedy."""
+    max_length: Annotated[int, Field(gt=2)]
+    """Tokens of a text, read or written; what is cut is counted."""
+    batch_size: Annotated[int, Field(gt=0)]
+    precision: Precision
 
 
-Spec = InitSpec | TrainSpec | EvaluateSpec | BenchmarkSpec
+class Translate(Record):
+    """Text fields are translated, labels kept."""
+
+    method: Literal["translate"]
+    forth: TranslationModel
+
+
+class BackTranslate(Record):
+    """Text fields are translated into another language and back (Sennrich et al. 2016), labels kept."""
+
+    method: Literal["back_translate"]
+    forth: TranslationModel
+    back: TranslationModel
+
+
+class WordList(Record):
+    """The bilingual dictionary of one language."""
+
+    language: str
+    source: str
+    """`files:<hash of its bytes>` or `url:<where it is published>`."""
+
+
+class CodeSwitch(Record):
+    """A share of the words replaced by dictionary translations, as in CoSDA-ML (Qin et al. 2020); labels kept."""
+
+    method: Literal["code_switch"]
+    dictionaries: Annotated[tuple[WordList, ...], Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of the words that a dictionary has, the expected part that is replaced."""
+    drawn_per: Literal["word", "text"]
+    """Whether each replaced word or each whole text draws a language."""
+    seed: int
+
+
+class Generate(Record):
+    """Written by a causal language model that is shown labelled examples of the source and asked for another one of a label."""
+
+    method: Literal["generate"]
+    model: HubEncoder | FolderEncoder
+    num_examples: Annotated[int, Field(gt=0)]
+    """Asked for; what cannot be read is dropped and counted."""
+    num_shown: Annotated[int, Field(gt=0)]
+    """Source examples in each prompt, drawn for each anew."""
+    instruction: str
+    """Stands before them; may be empty."""
+    temperature: Annotated[float, Field(gt=0)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    max_length: Annotated[int, Field(gt=2)]
+    """New tokens."""
+    batch_size: Annotated[int, Field(gt=0)]
+    precision: Precision
+    seed: int
+
+
+class SynthesizeSpec(_StageSpec):
+    """Examples made out of others: translated, code-switched or written by a model."""
+
+    kind_name: ClassVar[str] = "synthesize"
+    kind: Literal["synthesize"]
+    made_from: DataSpec
+    """The labelled examples that others are made of; for `generate`, those that prompts may show."""
+    language: str
+    """Of what is made."""
+    by: Annotated[Translate | BackTranslate | CodeSwitch | Generate, Field(discriminator="method")]
+
+
+Spec = InitSpec | TrainSpec | EvaluateSpec | BenchmarkSpec | SynthesizeSpec
+
+
+def parents_of(spec: Spec) -> tuple[str, ...]:
+    """Keys of the stages whose files a stage reads, each once: those of its encoders, and those that made its examples."""
+    encoders = (spec.encoder,) if isinstance(spec, (TrainSpec, EvaluateSpec)) else spec.arms if isinstance(spec, BenchmarkSpec) else ()
+    made = [data.stage for data in data_of(spec) if data.stage is not None]
+    return tuple(dict.fromkeys([*(encoder.stage for encoder in encoders if isinstance(encoder, StageEncoder)), *made]))
+
+
+def data_of(spec: Spec) -> tuple[DataSpec, ...]:
+    """The examples that a stage reads."""
+    if isinstance(spec, InitSpec):
+        return spec.tokenizer_text
+    if isinstance(spec, TrainSpec):
+        return tuple(data for entry in spec.mixture for data in (entry.train, *entry.dev))
+    return (spec.made_from,) if isinstance(spec, SynthesizeSpec) else spec.data
 
 
 class Job(Record):
@@ -278,6 +365,8 @@ class Job(Record):
     """Folder of published files; None reads from the hub."""
     encoder_folder: str | None
     """Where the folder of a `FolderEncoder` lies."""
+    places: tuple[tuple[str, str], ...] = ()
+    """Content hash and path, of the folders and files that examples are made with."""
     num_threads: Annotated[int, Field(gt=0)]
     num_workers: Annotated[int, Field(gt=0)]
     use_gpu: bool

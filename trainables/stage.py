@@ -26,8 +26,22 @@ from trainables.model import inherit_head, load_encoder, load_model, save_model,
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
-from trainables.specs import Architecture, BenchmarkSpec, EvaluateSpec, FolderEncoder, HubEncoder, InitSpec, Job, StageEncoder, TrainSpec
+from trainables.specs import (
+    Architecture,
+    BenchmarkSpec,
+    DataSpec,
+    EvaluateSpec,
+    FolderEncoder,
+    HubEncoder,
+    InitSpec,
+    Job,
+    StageEncoder,
+    SynthesizeSpec,
+    TrainSpec,
+    parents_of,
+)
 from trainables.store import Store
+from trainables.synthesize import synthesize
 from trainables.task import MLM_HEAD, TASKS, head_name
 from trainables.train import Point, TaskData, train
 
@@ -58,7 +72,7 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
     disable_progress_bar()
-    device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu else torch.device("cpu")
+    device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu and not _is_driver(job) else torch.device("cpu")
     reset_peak_memory(device)
     with tempfile.TemporaryDirectory(prefix="polystilts-") as scratch:
         folder = Path(scratch)
@@ -71,6 +85,8 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
                 outcome = _evaluate(job.spec, job, store, device, folder)
             case BenchmarkSpec():
                 outcome = _benchmark(job.spec, job, store, device, folder)
+            case SynthesizeSpec():
+                outcome = Outcome(**synthesize(job.spec, job, device, store.progress_folder(job.spec.key), folder)._asdict())
         return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
 
 
@@ -98,7 +114,9 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     tokenizer = _tokenizer(source)
     _check_length(spec, tokenizer)
     cache = Path(job.cache)
-    prepared = [prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache) for entry in spec.mixture]
+    prepared = [
+        prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache, _artifact(entry.train, store)) for entry in spec.mixture
+    ]
     dev_sets = [
         load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, cache)
         for entry in spec.mixture
@@ -153,6 +171,16 @@ def _benchmark(spec: BenchmarkSpec, job: Job, store: Store, device: torch.device
     return Outcome(**found._asdict())
 
 
+def _artifact(data: DataSpec, store: Store) -> Path | None:
+    """The files of the stage that made some examples, if one did."""
+    return None if data.stage is None else store.fetch(data.stage)
+
+
+def _is_driver(job: Job) -> bool:
+    """Whether the work is done by workers elsewhere, who hold the GPUs."""
+    return isinstance(job.spec, SynthesizeSpec) and job.num_workers > 1
+
+
 def _check_length(spec: TrainSpec | EvaluateSpec | BenchmarkSpec, tokenizer: PreTrainedTokenizerBase) -> None:
     """What planning cannot see of an encoder on the hub."""
     longest = spec.longest if isinstance(spec, BenchmarkSpec) else spec.max_length
@@ -183,7 +211,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         key=spec.key,
         status=outcome.status,
         spec=spec.model_dump(mode="json"),
-        parents=spec.parents,
+        parents=parents_of(spec),
         attempt="",
         files=(),
         files_dropped=False,

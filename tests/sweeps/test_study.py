@@ -10,6 +10,7 @@ from sweeps.references import parse_reference
 from sweeps.study import DEFAULT_TRAINING, StudyError, Training
 from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
+from sweeps.synthetic_data import SyntheticData
 from sweeps.yaml_reader import read_yaml
 from trainables.task import TASKS
 
@@ -242,7 +243,7 @@ def test_a_mistake_is_one_line_with_place_and_remedy(tmp_path, old, new, message
 def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherwise(tmp_path, target, num_languages):
     name, _, entry = target.partition(":")
     study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{name}: {entry}")))
-    languages = StudyData(study, None).languages(name)
+    languages = StudyData(study, None, SyntheticData(tmp_path, ())).languages(name)
     assert len(languages) == num_languages
     assert list(languages) == [language for language in TASKS.load(name).languages if language in languages]
 
@@ -250,7 +251,7 @@ def test_a_target_s_mean_is_over_xtreme_s_languages_unless_the_study_says_otherw
 @pytest.mark.parametrize(("target", "dev"), [("mlqa", "mlqa"), ("mlqa_pairs", "squad1"), ("xquad", "squad1"), ("tydiqa", "tydiqa")])
 def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_s(tmp_path, target, dev):
     study = load_study(write(tmp_path, GOOD.replace("xnli:", f"{target}:")))
-    (data,) = StudyData(study, None).target_mixture(target, None, is_oracle=False).dev
+    (data,) = StudyData(study, None, SyntheticData(tmp_path, ())).target_mixture(target, None, is_oracle=False).dev
     assert (data.task, data.split, data.language) == (dev, "dev", "en")
 
 
@@ -293,17 +294,17 @@ def test_a_mixture_without_a_list_keeps_its_settings(tmp_path):
 
 def test_a_task_that_lacks_the_source_language_is_noted(tmp_path):
     text = GOOD.replace("name: good", "name: good\nsource_language: de").replace("xnli:", "panx:").replace("[mnli]", "[mnli, pawsx]")
-    data = StudyData(load_study(write(tmp_path, text)), None)
+    data = StudyData(load_study(write(tmp_path, text)), None, SyntheticData(tmp_path, ()))
     assert data.target_mixture("panx", None, is_oracle=False).train.language == "de"
     assert data.substitutes() == ("mnli has no examples in the source language, de; those in en are used.",)
-    assert StudyData(load_study(write(tmp_path, GOOD)), None).substitutes() == ()
+    assert StudyData(load_study(write(tmp_path, GOOD)), None, SyntheticData(tmp_path, ())).substitutes() == ()
 
 
 @pytest.mark.parametrize("target", ["xnli: {selection: oracle, languages: [en]}", "xnli: {selection: [source, oracle], dev: mnli/dev}"])
 def test_an_oracle_that_knows_the_source_language_alone_is_refused(tmp_path, target):
     study = load_study(write(tmp_path, GOOD.replace("xnli:", target)))
     with pytest.raises(StudyError, match=r"^targets.xnli.selection: of the scored languages only en, the one of training, has \w+/dev, so"):
-        StudyData(study, None).target_mixture("xnli", None, is_oracle=True)
+        StudyData(study, None, SyntheticData(tmp_path, ())).target_mixture("xnli", None, is_oracle=True)
 
 
 def test_a_missing_study_is_named(tmp_path):
