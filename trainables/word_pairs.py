@@ -2,8 +2,8 @@
 
     python -m trainables.word_pairs --data DIR --out FOLDER
 
-A word and its translation are each other's best by Dice's coefficient (Dice 1945) over the lines of NTREX-128, 2 c / (a + b) for words in a
-and b lines of which c are the same, as Smadja et al. (1996) took it for translations. Languages that are written without spaces are left out.
+A word and its translation are each other's best by Dice's coefficient (Dice 1945) over the lines of NTREX-128: 2 c / (a + b) for words in
+a and b lines of which c are the same, as Smadja et al. (1996) took it for translations. Languages written without spaces are left out.
 """
 
 import argparse
