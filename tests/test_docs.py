@@ -96,9 +96,11 @@ def test_the_page_of_the_study_file_names_every_field():
 
 
 def test_the_mixtures_and_axes_of_the_study_file_s_page_can_be_planned(tmp_path):
-    intermediates, axes = blocks(ROOT / "docs" / "study.md", "yaml")
+    intermediates, synthetic, axes = blocks(ROOT / "docs" / "study.md", "yaml")
     path = tmp_path / "page.yaml"
     rest = "name: page\nmodels:\n  xlmr: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}\ntargets: [xnli]\n"
+    path.write_text(rest + synthetic)
+    assert count(open_study(path, tmp_path / "runs", None)).searches == 5
     path.write_text(rest + intermediates)
     assert count(open_study(path, tmp_path / "runs", None)).searches == 3
     path.write_text(rest + intermediates + axes)
