@@ -17,7 +17,7 @@ from sweeps.references import (
     parse_reference,
     trained_on,
 )
-from sweeps.synthesis import KINDS, CodeSwitch, Generate, Translate
+from sweeps.synthesis import KINDS, Generate
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
 from trainables.task import TASKS, Task
@@ -71,10 +71,6 @@ def _check_synthetic(place: str, task: str, use: TaskUse) -> None:
     limit = made.num_examples
     if use.num_examples is not None and limit is not None and use.num_examples > limit:
         raise ValueError(f"{place}.num_examples: {limit}, but num_examples of {task} is {use.num_examples}; make as many at least")
-    if isinstance(made, (Translate, CodeSwitch)):
-        source = TASKS.load(parse_reference(use.train, task).task).source_language
-        if source in made.languages:
-            raise ValueError(f"{place}.languages: {source!r} is the language of {task} itself; leave it out")
     if isinstance(made, Generate) and made.num_shown > made.pool:
         raise ValueError(f"{place}.num_shown: {made.num_shown}, but the pool is {made.pool}; show fewer, or enlarge the pool")
 

@@ -61,6 +61,8 @@ class SyntheticData:
         return spec.made_from.model_copy(update={"num_examples": data.num_examples})
 
     def _specs(self, source: DataSpec, synthesis: Synthesis) -> Iterable[SynthesizeSpec]:
+        if isinstance(synthesis, (Translate, CodeSwitch)) and source.language in synthesis.languages:
+            raise StudyError(f"languages: {source.language!r} is the language of {source.task} itself; leave it out")
         match synthesis:
             case Translate():
                 for language in synthesis.languages:

@@ -4,7 +4,6 @@ import urllib.request
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import URLError
 
 from trainables.formats import text_lines
 
@@ -12,11 +11,16 @@ Dictionary = Mapping[str, tuple[str, ...]]
 """By lower-case word: its translations, in the order of the file."""
 
 
-def read_dictionary(path: Path) -> Dictionary:
-    """The dictionary in a file, whose words are separated by a tab, or by a space where neither holds one."""
+def read_dictionary(path: Path, *, is_published: bool = False) -> Dictionary:
+    """The dictionary in a file, whose words are separated by a tab, or by a space where neither holds one.
+
+    Some of the published files have lines with a word alone, which MUSE's own reader passes over.
+    """
     found: dict[str, dict[str, None]] = {}
     for number, line in enumerate(text_lines(path), 1):
         words = [word.strip() for word in (line.split("\t") if "\t" in line else line.split())]
+        if is_published and len(words) < 2:
+            continue
         if len(words) != 2 or not all(words):
             raise ValueError(f"{path}:{number}: expected a word and its translation, separated by a tab or a space, found {line[:60]!r}")
         found.setdefault(words[0].lower(), {})[words[1]] = None
@@ -34,7 +38,7 @@ def fetch_dictionary(url: str, cache: Path) -> Path:
         try:
             with urllib.request.urlopen(url, timeout=60) as answer:
                 aside.write_bytes(answer.read())
-        except URLError as error:
-            raise ValueError(f"{url}: {error.reason}; fetch it yourself and name its folder as dictionary") from None
+        except OSError as error:
+            raise ValueError(f"{url}: {error}; fetch it yourself and name its folder as dictionary") from None
         aside.rename(path)
     return path

@@ -101,7 +101,9 @@ def _switched(spec: SynthesizeSpec, by: CodeSwitch, examples: Sequence[Example],
 
 def _dictionary(source: str, job: Job) -> Dictionary:
     kind, _, name = source.partition(":")
-    return read_dictionary(Path(dict(job.places)[name]) if kind == "files" else fetch_dictionary(name, Path(job.cache)))
+    if kind == "files":
+        return read_dictionary(Path(dict(job.places)[name]))
+    return read_dictionary(fetch_dictionary(name, Path(job.cache)), is_published=True)
 
 
 def _translated(models: Sequence[TranslationModel], examples: Sequence[Example], writing: "_Writing") -> _Result:

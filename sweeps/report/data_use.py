@@ -85,11 +85,13 @@ def summary(result: StudyResult) -> list[str]:
     """
     stages = stages_of(result).values()
     uses = [use for stage in stages for use in stage.data]
-    dropped = [_drop_phrase(loss) for loss in drops(uses)]
+    dropped = [_drop_phrase(loss) for loss in drops(use for use in uses if not _is_made(use))]
+    unmade = [_drop_phrase(loss) for loss in drops(filter(_is_made, uses))]
     scored = [f"{loss.task} {loss.split}: {_cut_share(loss)}" for loss in cuts(filter(_is_scored, uses))]
     others = len(cuts(use for use in uses if not _is_scored(use)))
     cut = scored + ([f"{'and ' if scored else ''}of {count(others, 'split')} that train or select"] if others else [])
-    return [f"{kind}: {'; '.join(phrases)}" for kind, phrases in (("dropped by the data sets' rules", dropped), ("cut", cut)) if phrases]
+    kinds = (("dropped by the data sets' rules", dropped), ("could not be made", unmade), ("cut", cut))
+    return [f"{kind}: {'; '.join(phrases)}" for kind, phrases in kinds if phrases]
 
 
 def cell_notes(found: PairResult, stages: Mapping[str, Manifest]) -> tuple[str, ...]:
@@ -99,7 +101,8 @@ def cell_notes(found: PairResult, stages: Mapping[str, Manifest]) -> tuple[str, 
     """
     uses = [use for manifest in _behind(found, stages) for use in manifest.data]
     return (
-        *(f"dropped by the data set's rules: {_drop_phrase(loss)}" for loss in drops(uses)),
+        *(f"dropped by the data set's rules: {_drop_phrase(loss)}" for loss in drops(use for use in uses if not _is_made(use))),
+        *(f"could not be made: {_drop_phrase(loss)}" for loss in drops(filter(_is_made, uses))),
         *(f"cut: {loss.task} {loss.split}: {_cut_share(loss)} ({reasons(loss.by_reason)})" for loss in cuts(filter(_is_scored, uses))),
     )
 
@@ -117,6 +120,10 @@ def use_of(manifest: Manifest, task: str, language: str, split: str) -> DataUse 
 
 def _is_scored(use: DataUse) -> bool:
     return use.purpose in ("test", "threshold")
+
+
+def _is_made(use: DataUse) -> bool:
+    return use.purpose == "synthetic"
 
 
 def _behind(found: PairResult, stages: Mapping[str, Manifest]) -> Iterable[Manifest]:

@@ -143,7 +143,7 @@ def _describe(point: Mapping[str, float | int | str]) -> str:
 
 def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:
     """Every stage once, with its role."""
-    roles = {"init": "initial encoder", "train": "intermediate training and pretraining"}
+    roles = {"init": "initial encoder", "train": "intermediate training and pretraining", "synthesize": "making of examples"}
     stages = {manifest.key: (roles.get(str(manifest.spec.get("kind")), "other"), manifest) for manifest in result.encoders.values()}
     for found in result.pairs:
         for trial in found.trials:

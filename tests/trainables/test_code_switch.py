@@ -117,6 +117,12 @@ def test_dictionaries_are_read_as_muse_writes_them(tmp_path):
     assert read_dictionary(path) == {"dog": ("hund",), "the": ("der", "die"), "ice cream": ("Eis am Stiel",)}
 
 
+def test_a_word_alone_is_passed_over_in_a_published_dictionary(tmp_path):
+    path = tmp_path / "en-de.txt"
+    path.write_text("dog hund\ncat\n")
+    assert read_dictionary(path, is_published=True) == {"dog": ("hund",)}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
