@@ -138,3 +138,12 @@ def test_a_share_is_never_more_than_all(result: StudyResult) -> None:
     assert cell_notes(found._replace(evaluations=(one,)), {}) == (
         "cut: pawsx test: up to 200 of 200 (answer in no window: 80; question cut: 150)",
     )
+
+
+def test_what_could_not_be_made_is_told_apart_from_what_is_dropped(result: StudyResult):
+    name, manifest = next((name, manifest) for name, manifest in result.encoders.items() if name.startswith("snli"))
+    made = use("snli", "de", "train", "synthetic", {"a translation is empty": 4})
+    more = with_data(manifest, None, *manifest.data, made)
+    lines = summary(result._replace(encoders={**result.encoders, name: more}))
+    assert "could not be made: snli train (de): a translation is empty: 4" in lines
+    assert [line for line in lines if line.startswith("dropped")] == [line for line in summary(result) if line.startswith("dropped")]
