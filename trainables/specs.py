@@ -242,7 +242,6 @@ class BenchmarkSpec(_StageSpec):
     on_gpu: bool
     seed: int
 
-
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence that can come up."""

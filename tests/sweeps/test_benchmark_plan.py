@@ -11,7 +11,7 @@ from sweeps.study import StudyError
 from sweeps.walk import Walk
 from tests.sweeps.simulation import builder_of, make_study, manifest_of
 from tests.sweeps.test_plan import POCKET, STUDIES, STUDY, polystilts, write
-from trainables.specs import BenchmarkSpec, HubEncoder, StageEncoder
+from trainables.specs import BenchmarkSpec, HubEncoder, StageEncoder, parents_of
 
 TIMED = STUDY.replace("tatoeba]", "tatoeba]\nbenchmark: {languages: [en, de], lengths: [text, 64]}")
 POCKET_TIMED = """
@@ -83,7 +83,7 @@ def test_an_architecture_is_timed_once_for_all_encoders_of_its_shape(tmp_path):
     builder = open_study(write(tmp_path, POCKET_TIMED % POCKET), tmp_path / "runs", None).builder
     one, other = (builder.architecture_benchmark(model) for model in ("shipped", "made"))
     assert one.key == other.key
-    assert (one.data, one.lengths, one.parents) == ((), (48,), ())
+    assert (one.data, one.lengths, parents_of(one)) == ((), (48,), ())
     pair = [StageEncoder(stage="train-0"), StageEncoder(stage="train-1")]
     way = builder.axes.ways("pocket_rank_choice")["base"]
     keys = {builder.benchmark("shipped", *arms, "pocket_rank_choice", way).key for arms in (pair, pair[::-1])}
