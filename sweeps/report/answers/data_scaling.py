@@ -117,10 +117,10 @@ def _compared(human: str, source: str, measured: list[Size], found: list[Size], 
 
 def _rate(rate: Interval) -> str:
     """A rate at the end of what is searched is a bound."""
-    low, high = (f"{value:,.2g}" for value in (rate.low, rate.high))
+    value, low, high = (f"{number:,.0f}" if number >= 10 else f"{number:.2g}" for number in rate)
     least, most = EXCHANGE_RATES_K[0], EXCHANGE_RATES_K[-1]
     low, high = ("less than " + low if rate.low <= least else low), ("more than " + high if rate.high >= most else high)
-    return f"{rate.value:,.2g} [{low}, {high}]"
+    return f"{value} [{low}, {high}]"
 
 
 def _exponent(law: Law) -> tuple[float, float, float]:
