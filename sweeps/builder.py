@@ -227,11 +227,13 @@ class SpecBuilder:
     def _touched(self) -> Iterable[DataSpec]:
         """Every set of examples that some stage can read; some of them more than once."""
         found = [data for name in self.study.models for spec in self.initial_encoder(name).stages for data in data_of(spec)]
+        ways = [way for target in self.study.targets for way in self.axes.ways(target).values()]
+        # Once for all targets, whose encoders are the same.
+        for values in dict.fromkeys(self.axes.before_target(way) for way in ways):
+            for intermediate in self.study.intermediates:
+                found += _data_of_mixture(self.data.mixture(self.axes.mixture(intermediate, values).tasks))
         for target in self.study.targets:
             for way in self.axes.ways(target).values():
-                for intermediate in self.study.intermediates:
-                    mixture = self.axes.mixture(intermediate, self.axes.before_target(way))
-                    found += _data_of_mixture(self.data.mixture(mixture.tasks))
                 if TASKS.load(target).kind != "retrieval":
                     found += _data_of_mixture([self._target_mixture(target, way)])
             found += (*self.data.scored(target), *self.data.threshold(target))
