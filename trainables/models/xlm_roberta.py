@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import Unigram
@@ -28,21 +28,26 @@ def first_position(config: PreTrainedConfig) -> int:
 
 
 def make_config(spec: InitSpec, vocabulary_size: int) -> XLMRobertaConfig:
-    return XLMRobertaConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=spec.hidden_size,
-        num_hidden_layers=spec.num_layers,
-        num_attention_heads=spec.num_heads,
-        intermediate_size=spec.intermediate_size,
-        max_position_embeddings=spec.max_positions + 2,  # ids 0 and 1 are never used
-        initializer_range=initializer_range(spec.hidden_size),
-        hidden_dropout_prob=spec.dropout,
-        attention_probs_dropout_prob=spec.dropout,
-        type_vocab_size=1,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=2,
-    )
+    return XLMRobertaConfig(**config_fields(spec, vocabulary_size))
+
+
+def config_fields(spec: InitSpec, vocabulary_size: int) -> dict[str, Any]:
+    """What a configuration of XLM-R and one of its larger kin have in common: everything."""
+    return {
+        "vocab_size": vocabulary_size,
+        "hidden_size": spec.hidden_size,
+        "num_hidden_layers": spec.num_layers,
+        "num_attention_heads": spec.num_heads,
+        "intermediate_size": spec.intermediate_size,
+        "max_position_embeddings": spec.max_positions + 2,  # ids 0 and 1 are never used
+        "initializer_range": initializer_range(spec.hidden_size),
+        "hidden_dropout_prob": spec.dropout,
+        "attention_probs_dropout_prob": spec.dropout,
+        "type_vocab_size": 1,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+    }
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, max_length: int) -> XLMRobertaTokenizer:
