@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +70,8 @@ def estimate(resampled: Resampled) -> Estimate:
     means_R = resampled.resampled_RS.mean(axis=1)
     seed_error = float(resampled.measured_S.std(ddof=1)) / num_seeds**0.5 if num_seeds > 1 else 0.0
     if seed_error > 0:
+        from scipy.special import stdtrit  # a third of a second, which a command that reports nothing should not pay
+
         # Evenly spaced quantiles of t rather than draws: the examples' draws are random already.
         means_R = means_R + seed_error * stdtrit(num_seeds - 1, (np.arange(len(means_R)) + 0.5) / len(means_R))
     low, high = np.quantile(means_R, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -84,6 +85,8 @@ def _p_value(value: float, seed_variance: float, num_seeds: int, example_varianc
     variance = seed_variance + example_variance
     if variance == 0:
         return 1.0 if value == 0 else 0.0
+    from scipy.special import stdtr  # as in `estimate`
+
     degrees = (num_seeds - 1) * (variance / seed_variance) ** 2 if seed_variance > 0 else np.inf
     return float(2 * stdtr(min(degrees, 1e9), -abs(value) / variance**0.5))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from sweeps.report.answers import Answer, Evidence
 from sweeps.report.answers.averages import Average, average, difference, score, with_intermediate
-from sweeps.report.answers.power_law import EXCHANGE_RATES_K, Interval, Law, crossover, draw_scores, exchange_rate, fit
+from sweeps.report.answers.power_law import EXCHANGE_RATES_K, Crossing, Interval, Law, crossing, draw_scores, exchange_rate, fit
 from sweeps.report.answers.trainings import encoder_trainings, num_task_examples
 from sweeps.report.data_use import stages_of
 from sweeps.report.statistics import estimate
@@ -31,11 +31,9 @@ class Size(NamedTuple):
 class Comparison(NamedTuple):
     """A synthetic source beside the human one."""
 
-    source: str
     rate: Interval
     """Synthetic examples that are worth one human example."""
-    crossover: float | None
-    """Examples from which on the better source is the other one."""
+    crossing: Crossing
 
 
 def answer(evidence: Evidence, human: str, synthetic: tuple[str, ...]) -> Answer:
@@ -71,13 +69,15 @@ def _law(sizes: list[Size]) -> Law:
     return fit(np.array([size.num_examples for size in sizes], dtype=np.float64), draw_scores([size.score.resampled for size in sizes]))
 
 
-def _compare(human: list[Size], synthetic: list[Size], laws: dict[str, Law]) -> Comparison:
+def _compare(human: list[Size], synthetic: list[Size]) -> Comparison:
     both = [*human, *synthetic]
-    numbers = np.array([size.num_examples for size in both], dtype=np.float64)
-    is_synthetic = np.array([size.source == synthetic[0].source for size in both])
-    rate = exchange_rate(numbers, is_synthetic, draw_scores([size.score.resampled for size in both]))
-    source = synthetic[0].source
-    return Comparison(source, rate, crossover(laws[human[0].source], laws[source], numbers.min(), numbers.max()))
+    sizes_P = np.array([size.num_examples for size in both], dtype=np.float64)
+    is_synthetic_P = np.array([size.source == synthetic[0].source for size in both])
+    # drawn together, for the sources share their test examples and not their seeds
+    scores_RP = draw_scores([size.score.resampled for size in both])
+    human_law, synthetic_law = (fit(sizes_P[of_P], scores_RP[:, of_P]) for of_P in (~is_synthetic_P, is_synthetic_P))
+    rate = exchange_rate(sizes_P, is_synthetic_P, scores_RP)
+    return Comparison(rate, crossing(human_law, synthetic_law, sizes_P.min(), sizes_P.max()))
 
 
 def _sentences(model: str, human: str, sizes: dict[str, list[Size]], laws: dict[str, Law]) -> str:
@@ -106,13 +106,16 @@ def _sentences(model: str, human: str, sizes: dict[str, list[Size]], laws: dict[
 def _compared(human: str, source: str, measured: list[Size], found: list[Size], laws: dict[str, Law]) -> str:
     if source not in laws:
         return f"Of {source} fewer than {MIN_SIZES} sizes are finished."
-    comparison = _compare(measured, found, laws)
-    where = (
-        f"the better source changes at {comparison.crossover:,.0f} examples"
-        if comparison.crossover is not None
-        else "neither overtakes the other between the sizes that were measured"
-    )
-    return f"One example of {human} is worth {_rate(comparison.rate)} of {source}, and {where}."
+    comparison = _compare(measured, found)
+    return f"One example of {human} is worth {_rate(comparison.rate)} of {source}, and {_crossing(comparison.crossing)}."
+
+
+def _crossing(crossing: Crossing) -> str:
+    if crossing.size is None:
+        share = 1 - crossing.share
+        return f"neither overtakes the other between the sizes that were measured ({share:.0%} of the resamples agree)"
+    value, low, high = (f"{size:,.0f}" for size in crossing.size)
+    return f"the better source changes at {value} [{low}, {high}] examples ({crossing.share:.0%} of the resamples have such a size)"
 
 
 def _rate(rate: Interval) -> str:

@@ -3,7 +3,7 @@
 For a given exponent the law is linear in c and a: the exponent is searched on a grid, the rest is least squares. Synthetic data are
 compared with human data by one number more: n of them are taken to be worth n / k human ones, on the same law.
 
-Legend: `R` resamples, `P` points (a size of one source), `B` exponents, `K` exchange rates.
+Legend: `R` resamples, `P` points (a size of one source), `B` exponents, `K` exchange rates, `N` sizes.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from sweeps.report.statistics import CONFIDENCE, Resampled
 
@@ -24,6 +23,11 @@ EXCHANGE_RATES_K = 2.0 ** np.arange(-4, 10.01, 0.125)
 NUM_FITS = 500
 """Resamples that are fitted."""
 
+NUM_SIZES = 400
+"""Between which a crossing is looked for."""
+
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+
 
 class Interval(NamedTuple):
     """A fitted number with its 95% interval."""
@@ -31,6 +35,15 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Crossing(NamedTuple):
+    """A size from which on the better of two sources is the other one."""
+
+    size: Interval | None
+    """None if what was measured has no such size; the interval is over the resamples that have one."""
+    share: float
+    """Of the resamples that have one."""
 
 
 class Law(NamedTuple):
@@ -47,6 +60,8 @@ class Law(NamedTuple):
 
 def draw_scores(points: Sequence[Resampled], seed: int = 0) -> Floats:
     """[R + 1, P] scores of several trainings: measured, then resampled over examples (together) and seeds (each by itself)."""
+    from scipy.special import stdtrit  # a third of a second, which a command that reports nothing should not pay
+
     random = np.random.default_rng(seed)
     drawn = []
     for point in points:
@@ -81,22 +96,28 @@ def exchange_rate(sizes_P: Floats, is_synthetic_P: NDArray[np.bool_], scores_RP:
     return interval_of(best_R)
 
 
-def crossover(human: Law, synthetic: Law, smallest: float, largest: float) -> float | None:
-    """The size, between two, from which on the better source is the other one, by the fits to what was measured; None if there is none."""
-    sizes = np.geomspace(smallest, largest, 400)
-    ahead = [_score(human, size) - _score(synthetic, size) for size in sizes]
-    changes = np.nonzero(np.diff(np.sign(ahead)))[0]
-    return float(sizes[changes[0] + 1]) if len(changes) else None
+def crossing(human: Law, synthetic: Law, smallest: float, largest: float) -> Crossing:
+    """Where, between two sizes, the better source becomes the other one; both laws are fits to the same resamples."""
+    sizes_N = np.geomspace(smallest, largest, NUM_SIZES)
+    ahead_RN = _scores(human, sizes_N) - _scores(synthetic, sizes_N)
+    changes_RN = np.diff(np.sign(ahead_RN), axis=1) != 0
+    crosses_R = changes_RN.any(axis=1)
+    sizes_R = sizes_N[1 + changes_RN.argmax(axis=1)]
+    found = sizes_R[1:][crosses_R[1:]]
+    low, high = np.quantile(found, TAILS) if len(found) else (np.nan, np.nan)
+    where = Interval(float(sizes_R[0]), float(low), float(high)) if crosses_R[0] else None
+    return Crossing(where, float(crosses_R[1:].mean()))
 
 
 def interval_of(values_R: Floats) -> Interval:
     """The first value, with the central 95% of the others."""
-    low, high = np.quantile(values_R[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(values_R[1:], TAILS)
     return Interval(float(values_R[0]), float(low), float(high))
 
 
-def _score(law: Law, num_examples: float) -> float:
-    return float(law.ceiling_R[0] - law.scale_R[0] * num_examples ** -law.exponent_R[0])
+def _scores(law: Law, sizes_N: Floats) -> Floats:
+    """[R, N]"""
+    return law.ceiling_R[:, None] - law.scale_R[:, None] * sizes_N ** -law.exponent_R[:, None]
 
 
 def _lines(features_BP: Floats, scores_RP: Floats) -> tuple[Floats, Floats, Floats]:

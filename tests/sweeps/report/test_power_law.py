@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sweeps.report.answers.power_law import Law, crossover, draw_scores, exchange_rate, fit
+from sweeps.report.answers.power_law import Law, crossing, draw_scores, exchange_rate, fit
 from sweeps.report.statistics import Resampled
 
 SIZES = np.array([16.0, 64.0, 256.0, 1024.0])
@@ -52,13 +52,24 @@ def test_the_more_noise_the_wider_the_interval() -> None:
     assert widths[0] < widths[1]
 
 
-def test_two_laws_cross_where_they_are_equal() -> None:
-    def flat(ceiling: float, scale: float, exponent: float) -> Law:
-        return Law(np.array([ceiling]), np.array([scale]), np.array([exponent]))
+def crossing_laws() -> tuple[Law, Law]:
+    """Laws that cross where 0.9 - 2/sqrt(n) = 0.6 - 0.2/sqrt(n), but for one resample of five, where they do not between 10 and 1,000."""
+    ceilings = np.array([0.9, 0.9, 0.92, 0.88, 0.9, 0.5])
+    return Law(ceilings, np.full(6, 2.0), np.full(6, 0.5)), Law(np.full(6, 0.6), np.full(6, 0.2), np.full(6, 0.5))
 
-    steep, shallow = flat(0.9, 2.0, 0.5), flat(0.6, 0.2, 0.5)
-    assert crossover(steep, shallow, 10, 1000) == pytest.approx(36, rel=0.02), "0.9 - 2/sqrt(n) = 0.6 - 0.2/sqrt(n)"
-    assert crossover(steep, shallow, 100, 1000) is None
+
+def test_two_laws_cross_where_they_are_equal() -> None:
+    found = crossing(*crossing_laws(), 10, 1000)
+    assert found.size is not None
+    assert found.size.value == pytest.approx(36, rel=0.02)
+    assert found.size.low < 36 < found.size.high
+    assert found.share == pytest.approx(0.8)
+
+
+def test_laws_that_cross_elsewhere_do_not_cross_here() -> None:
+    found = crossing(*crossing_laws(), 100, 1000)
+    assert found.size is None
+    assert found.share == 0
 
 
 def test_more_examples_never_make_a_law_fall() -> None:
