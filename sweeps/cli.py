@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from sweeps.cost import DeviceName, StudyCost
+from sweeps.cost import StudyCost
+from sweeps.device_rates import DeviceName
 from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
@@ -228,6 +229,7 @@ def _print_where(console: Console, opened: Opened, study: Path, home: Path, data
 def _print_cost(cost: StudyCost) -> None:
     """Upper bounds, and what they do not rest on."""
     flops = f"{cost.training_flops:.2g} operations of training and {cost.evaluation_flops:.2g} of evaluation"
+    flops += f", {cost.benchmark_flops:.2g} of benchmarks" if cost.benchmark_flops else ""
     print(f"time: at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
     print(f"disk: at most {_figure(cost.checkpoint_gb)} GB of encoders and {_figure(cost.prepared_gb)} GB of prepared data on each machine")
     for unknown in cost.unknown:

@@ -4,60 +4,33 @@ Operations are those of `trainables.flops`, from the shapes of encoders and the 
 not guessed. Searches are counted as if nothing were pruned.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search_spaces import SPACES
 from sweeps.data_sample import Amount, DataSamples, Unknown
+from sweeps.device_rates import Rate
 from sweeps.encoder_shapes import Encoder, encoder_of
-from sweeps.plan import PairProgram
+from sweeps.plan import BenchmarkProgram, PairProgram
 from sweeps.results import Point
 from sweeps.study import Study
 from trainables.flops import EncoderShape, step_flops
 from trainables.layers import Rule, rule_of
-from trainables.manifest import Manifest
 from trainables.schedule import count_steps, entry_shares
-from trainables.specs import DataSpec, EvaluateSpec, InitSpec, MixtureTask, Precision, Record, Spec, TrainSpec
+from trainables.specs import BenchmarkSpec, DataSpec, EvaluateSpec, MixtureTask, Precision, Record, Spec, TrainSpec
 from trainables.task import TASKS
 
-DeviceName = Literal["h100", "a100", "v100"]
-
-
-class Device(NamedTuple):
-    """Peak operations a second, as in NVIDIA's data sheets: dense, SXM."""
-
-    name: str
-    peaks: Mapping[Precision, float]
-
-
-DEVICES: Mapping[DeviceName, Device] = {
-    "h100": Device("H100", {"bfloat16": 989e12, "float32": 67e12}),
-    "a100": Device("A100", {"bfloat16": 312e12, "float32": 19.5e12}),
-    # it has no units for bfloat16
-    "v100": Device("V100", {"bfloat16": 15.7e12, "float32": 15.7e12}),
-}
-
-UTILISATION = 0.3
-"""Assumed share of the peak, where no training was measured."""
-
 NO_SHAPE = "not counted, for the shape of this encoder of the hub is not known"
+
+SMALL_BATCHES = "small batches do not reach that rate, so these take longer"
 
 BYTES_PER_PARAMETER = 4
 BYTES_PER_TOKEN = 4
 """Of prepared data; questions also keep where each token lies in its text."""
-
-
-class Rate(NamedTuple):
-    """How fast operations are assumed to run."""
-
-    of: Mapping[Precision, float]
-    """Operations a second of one device."""
-    words: str
-    """What it rests on."""
 
 
 class StudyCost(Record):
@@ -66,6 +39,7 @@ class StudyCost(Record):
     training_flops: float
     evaluation_flops: float
     """Of dev sets and of scored examples."""
+    benchmark_flops: float
     device_hours: float
     rate: str
     """What operations a second are assumed, and why."""
@@ -79,8 +53,19 @@ class StudyCost(Record):
 class Work(NamedTuple):
     """Operations of one stage."""
 
-    training: float
-    evaluation: float
+    training: float = 0.0
+    evaluation: float = 0.0
+    benchmark: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+    def plus(self, other: "Work") -> "Work":
+        return Work(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def times(self, number: int) -> "Work":
+        return Work(*(number * each for each in self))
 
 
 class CostModel:
@@ -108,21 +93,23 @@ class CostModel:
     def work(self, model: str, spec: Spec) -> Work:
         """The operations of a stage; none to make a random encoder."""
         encoder = self.encoder(model)
-        if encoder is None or isinstance(spec, InitSpec):
-            return Work(0.0, 0.0)
-        if isinstance(spec, TrainSpec):
-            return self._training(model, encoder.shape, spec)
-        if not isinstance(spec, EvaluateSpec):
-            return Work(0.0, 0.0)
-        scored = (*spec.data, *spec.threshold_data)
-        return Work(0.0, sum(self._forward(model, encoder.shape, data, spec.max_length) for data in scored))
+        match spec:
+            case TrainSpec() if encoder is not None:
+                return self._training(model, encoder.shape, spec)
+            case EvaluateSpec() if encoder is not None:
+                scored = (*spec.data, *spec.threshold_data)
+                return Work(evaluation=sum(self._forward(model, encoder.shape, data, spec.max_length) for data in scored))
+            case BenchmarkSpec() if encoder is not None:
+                return Work(benchmark=self._benchmark(model, encoder.shape, spec))
+            case _:
+                return Work()
 
     def _training(self, model: str, shape: EncoderShape, spec: TrainSpec) -> Work:
         amounts = [self._amount(model, entry.train, spec.max_length) for entry in spec.mixture]
         known = [(entry, amount) for entry, amount in zip(spec.mixture, amounts, strict=True) if amount is not None]
         dev = sum(self._forward(model, shape, data, spec.max_length) for entry in spec.mixture for data in entry.dev)
         if not any(entry.share is None for entry, _ in known):
-            return Work(0.0, spec.num_evals * dev)
+            return Work(evaluation=spec.num_evals * dev)
         counted = spec if len(known) == len(amounts) else _with_mixture(spec, tuple(entry for entry, _ in known))
         num_units = [max(round(amount.num_units), 1) for _, amount in known]
         num_steps = count_steps(counted, num_units)
@@ -130,6 +117,16 @@ class CostModel:
         units = [num_steps * spec.batch_size * share for share in entry_shares(counted, num_units)]
         flops = sum(_flops(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True))
         return Work(flops, min(spec.num_evals, num_steps) * dev)
+
+    def _benchmark(self, model: str, shape: EncoderShape, spec: BenchmarkSpec) -> float:
+        """Of all passes, those that warm up included."""
+        self.unknown[Unknown(SMALL_BATCHES, "benchmarks")] = None
+        passes = len(spec.arms) * spec.blocks * (spec.warmup + spec.repetitions) * len(spec.precisions) * sum(spec.batch_sizes)
+        units = [Amount(1, length, length**2) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
+        if "text" in spec.lengths:
+            texts = (self._amount(model, data, spec.max_length) for data in spec.data)
+            units += [amount for amount in texts if amount is not None]
+        return passes * sum(_flops(shape, Rule(shape.num_layers + 1), unit, 1) for unit in units)
 
     def _forward(self, model: str, shape: EncoderShape, data: DataSpec, max_length: int) -> float:
         amount = self._amount(model, data, max_length)
@@ -149,38 +146,75 @@ class CostModel:
         return self._amounts[key]
 
 
-def study_cost(programs: Iterable[PairProgram], costs: CostModel, rate: Rate) -> StudyCost:
-    """Everything that the programs of a study can ask for; stages that pairs share are counted once."""
-    work: Counter[Precision] = Counter()
-    training = evaluation = checkpoint_bytes = 0.0
-    shared: set[str] = set()
-    for program in programs:
-        model = program.pair.model
-        encoder = costs.encoder(model)
-        size = 0 if encoder is None else encoder.num_parameters * BYTES_PER_PARAMETER
-        stages = [(spec, 1) for spec in program.shared_stages() if spec.key not in shared]
-        shared |= {spec.key for spec, _ in stages}
-        checkpoint_bytes += size * len(stages)
-        target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
-        if target is not None:
-            stages.append((target, program.num_trainings()))
-            checkpoint_bytes += size * program.num_seeds()
-        stages.append((scored, program.num_seeds()))
-        for spec, number in stages:
-            done = costs.work(model, spec)
-            training += number * done.training
-            evaluation += number * done.evaluation
-            if isinstance(spec, (TrainSpec, EvaluateSpec)):
-                work[spec.precision] += number * (done.training + done.evaluation)  # type: ignore[assignment]
+class _Planned(NamedTuple):
+    """A stage, or several that cost the same."""
+
+    model: str
+    spec: Spec
+    number: int
+    num_kept: int
+    """Encoders of these that stay in the store."""
+
+
+def study_cost(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram], costs: CostModel, rate: Rate) -> StudyCost:
+    """Everything that the programs of a study can ask for."""
+    total = Work()
+    seconds = checkpoint_bytes = 0.0
+    for planned in itertools.chain(_planned(programs), _planned_benchmarks(benchmarks)):
+        encoder = costs.encoder(planned.model)
+        checkpoint_bytes += 0 if encoder is None else planned.num_kept * encoder.num_parameters * BYTES_PER_PARAMETER
+        work = costs.work(planned.model, planned.spec).times(planned.number)
+        total = total.plus(work)
+        precisions = _precisions(planned.spec)
+        seconds += sum(work.total / len(precisions) / rate.of[precision] for precision in precisions)
     return StudyCost(
-        training_flops=training,
-        evaluation_flops=evaluation,
-        device_hours=sum(flops / rate.of[precision] for precision, flops in work.items()) / 3600,
+        training_flops=total.training,
+        evaluation_flops=total.evaluation,
+        benchmark_flops=total.benchmark,
+        device_hours=seconds / 3600,
         rate=rate.words,
         checkpoint_gb=checkpoint_bytes / 1e9,
         prepared_gb=sum(costs.prepared_bytes.values()) / 1e9,
         unknown=tuple(_listed(costs.unknown)),
     )
+
+
+def _planned(programs: Iterable[PairProgram]) -> Iterator[_Planned]:
+    """All stages of all pairs; those that pairs share once."""
+    shared: set[str] = set()
+    for program in programs:
+        model = program.pair.model
+        for spec in program.shared_stages():
+            if spec.key not in shared:
+                shared.add(spec.key)
+                yield _Planned(model, spec, 1, 1)
+        target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
+        if target is not None:
+            yield _Planned(model, target, program.num_trainings(), program.num_seeds())
+        yield _Planned(model, scored, program.num_seeds(), 0)
+
+
+def _planned_benchmarks(benchmarks: Iterable[BenchmarkProgram]) -> Iterator[_Planned]:
+    """The timing of every pair, and that of every architecture once."""
+    architectures = {}
+    for benchmark in benchmarks:
+        model = benchmark.pair.pair.model
+        timing, architecture = benchmark.typical_stages()
+        yield _Planned(model, timing, 1, 0)
+        if architecture is not None:
+            architectures[architecture] = _Planned(model, architecture, 1, 0)
+    yield from architectures.values()
+
+
+def _precisions(spec: Spec) -> tuple[Precision, ...]:
+    """What a stage computes in, for equal parts of its work."""
+    match spec:
+        case BenchmarkSpec(precisions=precisions):
+            return precisions
+        case TrainSpec(precision=precision) | EvaluateSpec(precision=precision):
+            return (precision,)
+        case _:
+            return ()
 
 
 def _listed(unknown: Iterable[Unknown]) -> Iterator[str]:
@@ -189,38 +223,6 @@ def _listed(unknown: Iterable[Unknown]) -> Iterator[str]:
     for each in unknown:
         by_kind.setdefault(each.what, []).append(each.of)
     return (f"{', '.join(dict.fromkeys(names))}: {what}" for what, names in by_kind.items())
-
-
-def assumed_rate(device: DeviceName) -> Rate:
-    """A device's peak at an assumed utilisation."""
-    found = DEVICES[device]
-    peaks = ", ".join(f"{peak / 1e12:g} TFLOP/s in {precision}" for precision, peak in found.peaks.items())
-    words = f"on one {found.name}, assumed at {UTILISATION:.0%} of its peak ({peaks})"
-    return Rate({precision: peak * UTILISATION for precision, peak in found.peaks.items()}, words)
-
-
-def measured_rate(manifests: Iterable[Manifest], device: DeviceName | None, is_gpu: bool) -> Rate | None:
-    """The rate of the trainings that were recorded on one kind of device, loading and evaluating included; None if there are none.
-
-    With a `device`, of that one alone; else of the one that did the most, among GPUs or processors as the study asks for.
-    """
-    flops: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
-    number: Counter[str] = Counter()
-    for manifest in manifests:
-        name = manifest.cost.device
-        is_wanted = DEVICES[device].name in name if device is not None else is_gpu == _is_gpu(name)
-        if is_wanted and manifest.effort is not None and manifest.effort.flops > 0 and manifest.cost.device_seconds > 0:
-            flops[name] += manifest.effort.flops  # type: ignore[assignment]
-            seconds[name] += manifest.cost.device_seconds  # type: ignore[assignment]
-            number[name] += 1
-    if not flops:
-        return None
-    name = flops.most_common(1)[0][0]
-    rate = flops[name] / seconds[name]
-    per = "device" if _is_gpu(name) else "thread"
-    words = f"on {name}, measured: {rate / 1e12:.3g} TFLOP/s a {per} over {number[name]} trainings in the store"
-    return Rate({"bfloat16": rate, "float32": rate}, words)
 
 
 def largest_point(space: str) -> Point:
@@ -246,7 +248,3 @@ def _with_mixture(spec: TrainSpec, mixture: tuple[MixtureTask, ...]) -> TrainSpe
 
 def _flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
     return step_flops(shape, rule, num_units * amount.tokens, num_units * amount.squares)
-
-
-def _is_gpu(device: str) -> bool:
-    return any(word in device for word in ("NVIDIA", "Tesla", "GeForce", *(known.name for known in DEVICES.values())))

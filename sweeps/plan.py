@@ -283,6 +283,13 @@ class BenchmarkProgram:
             context = Context("benchmark", model, None, VARIANT, None, None, f"{model}: benchmark of the architecture")
             (self.architecture,) = yield [Request(shape, context, None, ())]
 
+    def typical_stages(self) -> tuple[BenchmarkSpec, BenchmarkSpec | None]:
+        """The timing, of the encoders that trainings begin from in the place of winners, and that of the architecture."""
+        model, _, _, target = self.pair.pair
+        direct, intermediate = (program.typical_stages({})[1].encoder for program in (self.direct, self.pair))
+        spec = self._builder.benchmark(model, direct, intermediate, target, self.pair.way)
+        return spec, self._builder.architecture_benchmark(model)
+
     @property
     def _builder(self) -> SpecBuilder:
         return self.pair.builder

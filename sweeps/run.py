@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 from rich.console import Console
 
 from sweeps.builder import SpecBuilder
-from sweeps.cost import CostModel, DeviceName, StudyCost, assumed_rate, measured_rate, study_cost
+from sweeps.cost import CostModel, StudyCost, study_cost
 from sweeps.data_sample import DataSamples
+from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
 from sweeps.events import StudyFinished
 from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
@@ -148,7 +149,7 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     is_gpu = opened.study.resources.gpus_per_worker > 0
     rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
-    return _counts(opened, walk, study_cost(walk.programs, costs, rate))
+    return _counts(opened, walk, study_cost(walk.programs, walk.benchmarks, costs, rate))
 
 
 def status_study(opened: Opened) -> Status:

@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 import trainables.pocket
-from sweeps.cost import DEVICES, UTILISATION, StudyCost, assumed_rate, largest_point, measured_rate
+from sweeps.cost import StudyCost, largest_point
+from sweeps.device_rates import DEVICES, UTILISATION, assumed_rate, measured_rate
 from sweeps.encoder_shapes import HUB, count_parameters, encoder_of
 from sweeps.run import count, open_study, walk_store
 from sweeps.sizes import LENGTHS, SIZES
@@ -19,7 +20,7 @@ from trainables.flops import step_flops
 from trainables.layers import Rule
 from trainables.manifest import Cost, Effort, Manifest
 from trainables.origins import data_source
-from trainables.specs import DataSpec, Job
+from trainables.specs import MIN_BLOCKS, DataSpec, Job
 from trainables.stage import run_stage
 from trainables.task import TASKS
 
@@ -202,6 +203,28 @@ def test_a_prediction_is_what_the_trainings_then_did(tmp_path):
     assert again is not None
     assert "measured" in again.rate, "the store knows this machine now"
     assert again.training_flops == predicted.training_flops
+
+
+def test_the_passes_of_benchmarks_are_counted(tmp_path):
+    """Two arms, a pair a language; then one architecture for both targets, in as few blocks as there may be, at fixed lengths alone."""
+    timed = STUDY.format(
+        hub="FacebookAI/xlm-roberta-base", intermediates="[mnli]", target="xnli: {languages: [en]}, pawsx: {languages: [en]}",
+        epochs=1, trials=1, seeds=1,
+    )  # fmt: skip
+    settings = "benchmark: {batch_sizes: [1, 8], lengths: [text, 64], precisions: [float32], blocks: 20, repetitions: 4, warmup: 2}"
+    found, without = cost(tmp_path, f"{timed}{settings}"), cost(tmp_path, timed)
+    shape = HUB["FacebookAI/xlm-roberta-base"][0]
+
+    def flops(length: float, root_mean_square: float) -> float:
+        return step_flops(shape, Rule(13), length, root_mean_square**2)
+
+    texts = flops(40.5, 42.3) + flops(54.8, 56.7)
+    expected = 2 * 20 * 6 * 9 * (texts + 2 * flops(64, 64)) + MIN_BLOCKS * 6 * 9 * flops(64, 64)
+    assert found.benchmark_flops == pytest.approx(expected)
+    assert without.benchmark_flops == 0
+    peak = UTILISATION * DEVICES["a100"].peaks["float32"]
+    assert found.device_hours - without.device_hours == pytest.approx(expected / peak / 3600)
+    assert "benchmarks: small batches do not reach that rate, so these take longer" in found.unknown
 
 
 def test_files_are_counted_and_remembered(tmp_path):
