@@ -68,6 +68,8 @@ def _check_synthetic(place: str, task: str, use: TaskUse) -> None:
         raise ValueError(f"{place}.method: {made.method}, but {task} is of kind {kind}, which it cannot be for; {instead}")
     if use.languages != "source":
         raise ValueError(f"{place}: it is made of the source language, but languages is {use.languages!r}; leave languages out")
+    if made.human_share is not None and use.num_examples is None:
+        raise ValueError(f"{place}.human_share: {made.human_share:g} of num_examples, which {task} does not have; give it num_examples")
     limit = made.num_examples
     if use.num_examples is not None and limit is not None and use.num_examples > limit:
         raise ValueError(f"{place}.num_examples: {limit}, but num_examples of {task} is {use.num_examples}; make as many at least")

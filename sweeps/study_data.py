@@ -146,9 +146,9 @@ class StudyData:
         training = self._task_training(task, use)
         languages = [data.language for data in training]
         source = self._source_language(training[0].task)
-        for train in training:
-            has_dev = train.language == (source if source in languages else languages[0])
-            dev = self._mixture_dev(task, use.dev) if has_dev else ()
+        selects = languages.index(source) if source in languages else 0
+        for place, train in enumerate(training):
+            dev = self._mixture_dev(task, use.dev) if place == selects else ()
             yield MixtureTask(train=train, dev=dev, weight=use.weight, share=use.share)
 
     def _task_training(self, task: str, use: TaskUse) -> tuple[DataSpec, ...]:
@@ -158,8 +158,14 @@ class StudyData:
             if use.synthetic is None:
                 return tuple(self._spec(train_task, train_split, language, use.num_examples) for language in languages)
             source = self._spec(train_task, train_split, languages[0], None)
+        num_human = round((use.synthetic.human_share or 0) * (use.num_examples or 0))
+        num_made = None if use.num_examples is None else use.num_examples - num_human
         with _at(f"{task}.synthetic."):
-            return self._synthetic.made(source, use.synthetic, use.num_examples)
+            if use.synthetic.human_share is not None and not (num_human and num_made):
+                raise StudyError(f"human_share: {use.synthetic.human_share:g} of {use.num_examples} examples leaves none of one kind")
+            made = self._synthetic.made(source, use.synthetic, num_made)
+        with _at(f"{task}.train: "):
+            return (self._spec(train_task, train_split, languages[0], num_human), *made) if num_human else made
 
     def _mixture_dev(self, task: str, reference: str | None) -> tuple[DataSpec, ...]:
         """In the source language, whatever a task trains in."""

@@ -19,6 +19,8 @@ MUSE_DICTIONARIES = "muse"
 class _Synthesis(Record):
     num_examples: Annotated[int, Field(gt=0)] | None = None
     """Of the source, a nested subset that examples are made of; by default all. For `generate`, how many are asked for."""
+    human_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of the task's `num_examples`, the part that stays as it was written, and is the beginning of the same nested subsets."""
 
 
 class _ByModel(_Synthesis):

@@ -85,7 +85,7 @@ class SyntheticData:
                 )
                 yield self._spec(source, synthesis.num_examples, source.language, switch)
             case Generate():
-                settings = synthesis.model_dump(exclude={"hub", "revision", "folder", "pool"})
+                settings = synthesis.model_dump(exclude={"hub", "revision", "folder", "pool", "human_share"})
                 model = self._model("folder", synthesis.name, None if synthesis.hub is None else synthesis.revision)
                 yield self._spec(source, synthesis.pool, source.language, specs.Generate(model=model, **settings))
 

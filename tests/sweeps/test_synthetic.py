@@ -97,6 +97,19 @@ def test_a_mixture_trains_on_what_is_made_in_nested_subsets_of_one_stage(tmp_pat
             assert not any(isinstance(spec, SynthesizeSpec) for spec in specs)
 
 
+@pytest.mark.parametrize(("method", "num_made"), [(TRANSLATE, 2), (BACK, 1)], ids=["there", "back"])
+def test_human_and_synthetic_examples_make_one_set(tmp_path, method, num_made):
+    text = study(f"{method}, human_share: 0.25").replace("{mnli: {synthetic", "{mnli: {num_examples: 4000, synthetic")
+    for program in programs_of(tmp_path, text):
+        if program.pair.intermediate == "made":
+            (training,) = {spec for spec in program.shared_stages() if isinstance(spec, TrainSpec) and spec.seed == 0}
+            human, *made = [entry.train for entry in training.mixture]
+            number = 1000 if program.pair.variant == "1k" else 4000
+            assert (human.stage, human.num_examples) == (None, number // 4)
+            assert [(data.stage is not None, data.num_examples) for data in made] == [(True, number * 3 // 4)] * num_made
+            assert [len(entry.dev) for entry in training.mixture] == [1, *[0] * num_made]
+
+
 def test_models_are_told_languages_in_their_own_words(tmp_path):
     def made(method: str) -> list[SynthesizeSpec]:
         specs = (spec for program in programs_of(tmp_path, study(method)) for spec in program.shared_stages())
@@ -147,6 +160,11 @@ def test_examples_are_made_once_and_before_the_first_training_that_reads_them(tm
         ),
         (study(TRANSLATE.replace("sw", "xx")), r"synthetic\.languages: 'xx' has no FLORES-200 code"),
         (study(TRANSLATE.replace("de, sw", "en")), r"synthetic\.languages: 'en' is the language of mnli itself; leave it out"),
+        (study(TRANSLATE + ", human_share: 0.5"), r"mnli\.synthetic\.human_share: 0\.5 of num_examples, which mnli does not have"),
+        (
+            study(TRANSLATE + ", human_share: 0.0001").replace("{mnli: {synthetic", "{mnli: {num_examples: 2000, synthetic"),
+            r"mnli\.synthetic\.human_share: 0\.0001 of 2000 examples leaves none of one kind",
+        ),
         (study(BACK.replace("pivot: de", "pivot: en")), r"synthetic\.pivot: 'en' is the language of mnli itself"),
         (study(TRANSLATE + ", codes: none"), r"languages: 2, but facebook/nllb-200-distilled-600M is told none"),
         (study(BACK + ", codes: none"), "back: facebook/nllb-200-distilled-600M translates one way"),
@@ -203,7 +221,7 @@ def test_a_local_model_and_a_dictionary_are_known_by_content(tmp_path):
 
 def test_the_full_study_of_data_size_plans_without_a_hub(tmp_path):
     counts = count(open_study(STUDIES / "data_scaling.yaml", tmp_path / "runs", None))
-    assert counts.searches == 3 * (1 + 6 * 6)
+    assert counts.searches == 3 * (1 + 7 * 6)
     assert counts.stages == counts.trainings + 5 + counts.searches * 3, "five sources are made, once each"
 
 
