@@ -18,4 +18,4 @@ def make_answer(evidence: Evidence) -> Answer:
             found = data_scaling.answer(evidence, asked.human, asked.synthetic)
         case ModelScale():
             found = model_scale.answer(evidence)
-    return Answer(found.paragraph, (*found.tables, *matrix.tables))
+    return found._replace(others=matrix.others)

@@ -4,13 +4,14 @@ The score of a target is the mean over its languages of the task's first metric 
 zero-shot score leaves the source language out. A gain is a score minus the baseline's, paired by seed and by example.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sweeps.report.arms import Arm, Missing, Paired, subtract
 from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
 from sweeps.results import BASELINE, PairId, PairResult, Published, StudyResult
+from trainables.language_kinds import groups_of
 from trainables.task import TASKS
 
 SIGNIFICANT = 0.05
@@ -21,6 +22,16 @@ class LanguageCell(NamedTuple):
     """One language of a cell."""
 
     language: str
+    score: Estimate
+    gain: Estimate | None
+
+
+class GroupCell(NamedTuple):
+    """The mean over several languages of a cell that have a family or a script in common, the source language left out."""
+
+    by: Literal["family", "script"]
+    name: str
+    languages: tuple[str, ...]
     score: Estimate
     gain: Estimate | None
 
@@ -43,6 +54,8 @@ class Cell(NamedTuple):
     """Source language minus zero-shot score."""
     languages: tuple[LanguageCell, ...] = ()
     """The source language first."""
+    groups: tuple[GroupCell, ...] = ()
+    """Families, then scripts, by name; languages that neither is known of are in none."""
     holm_p: float | None = None
     """The gain's p-value, adjusted over the judged gains of its matrix; None where the gain is not judged."""
     chance: float | None = None
@@ -82,6 +95,11 @@ class Cell(NamedTuple):
     def is_judged(self) -> bool:
         """Whether the interval covers what chance does: not where one seed of a training says nothing about others."""
         return self.gain is not None and (self.gain.num_seeds > 1 or self.is_retrieval)
+
+    @property
+    def losing(self) -> tuple[str, ...]:
+        """The languages whose own gain has an interval below zero."""
+        return tuple(one.language for one in self.languages if self.is_judged and one.gain is not None and one.gain.high < 0)
 
     @property
     def effect(self) -> Literal["helps", "hurts", "unclear", "unjudged"]:
@@ -140,6 +158,10 @@ def _score_cell(arm: Arm, source_language: str) -> Cell:
         zero_shot=None if zero_shot is None else estimate(zero_shot),
         gap=None if gap is None else estimate(gap),
         languages=tuple(LanguageCell(language, estimate(scores[language]), None) for language in _in_order(scores, source_language)),
+        groups=tuple(
+            GroupCell(group.by, group.name, group.languages, estimate(_mean_of(scores, group.languages)), None)
+            for group in groups_of(language for language in scores if language != source_language)
+        ),
         chance=chance,
         is_retrieval=arm.is_retrieval,
         seeds=arm.seeds,
@@ -170,6 +192,10 @@ def _gain_cell(cell: Cell, paired: Paired, baseline: Arm, source_language: str) 
             one._replace(gain=estimate(paired.languages[one.language]) if one.language in paired.languages else None)
             for one in cell.languages
         ),
+        groups=tuple(
+            one._replace(gain=estimate(_mean_of(paired.languages, one.languages)) if {*one.languages} <= {*paired.languages} else None)
+            for one in cell.groups
+        ),
         baseline_keys=tuple(evaluation.manifest.key for evaluation in baseline.evaluations),
         notes=tuple(notes),
     )
@@ -178,6 +204,10 @@ def _gain_cell(cell: Cell, paired: Paired, baseline: Arm, source_language: str) 
 def _zero_shot(by_language: Mapping[str, Resampled], source_language: str) -> Resampled | None:
     others = [one for language, one in by_language.items() if language != source_language]
     return mean(others) if others and len(others) < len(by_language) else None
+
+
+def _mean_of(by_language: Mapping[str, Resampled], languages: Sequence[str]) -> Resampled:
+    return mean([by_language[language] for language in languages])
 
 
 def _in_order(by_language: Mapping[str, Resampled], source_language: str) -> list[str]:

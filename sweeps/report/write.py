@@ -61,7 +61,7 @@ def _write_tables(folder: Path, answer: Answer) -> None:
     folder.mkdir(exist_ok=True)
     written = {
         f"{table.name}.{ending}": write(table)
-        for table in answer.tables
+        for table in (*answer.tables, *answer.others)
         for ending, write in (("csv", to_csv), ("md", to_markdown), ("tex", to_latex))
     }
     for path in folder.iterdir():

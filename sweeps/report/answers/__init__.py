@@ -25,3 +25,6 @@ class Answer(NamedTuple):
 
     paragraph: str
     tables: tuple[Table, ...]
+    """That the paragraph rests on."""
+    others: tuple[Table, ...] = ()
+    """For files alone: the page has these numbers in another form."""

@@ -73,6 +73,28 @@ def test_scores_are_those_of_the_manifests(store: Store, result: StudyResult) ->
     assert gain.value == pytest.approx(cells["mnli", "xnli"].score.value - cells[BASELINE, "xnli"].score.value)  # type: ignore[union-attr]
 
 
+def test_families_and_scripts_are_means_of_their_zero_shot_languages(store: Store, result: StudyResult) -> None:
+    cell = _by_name(cells_of(result, store))["mnli", "xnli"]
+    by_language = {one.language: one for one in cell.languages}
+    groups = {(one.by, one.name): one for one in cell.groups}
+    assert {place: group.languages for place, group in groups.items()} == {
+        ("family", "Germanic"): ("de",),
+        ("family", "Niger-Congo"): ("sw",),
+        ("script", "Latin"): ("de", "sw"),
+    }
+    assert groups["family", "Germanic"].gain == by_language["de"].gain
+    latin = groups["script", "Latin"]
+    assert latin.score == cell.zero_shot
+    assert latin.gain == cell.zero_shot_gain
+
+
+def test_languages_that_lose_are_named_where_the_others_gain(own_store: Store) -> None:
+    toy = TOY._replace(gains={"mnli": 0.6}, losing=("sw",))
+    cell = _by_name(cells_of(toy_study(own_store, toy), own_store))["mnli", "xnli"]
+    assert cell.losing == ("sw",)
+    assert [one.language for one in cell.languages if one.gain is not None and one.gain.low > 0] == ["en", "de"]
+
+
 def test_zero_shot_leaves_the_source_language_out(store: Store, result: StudyResult) -> None:
     cell = _by_name(cells_of(result, store))["mnli", "xnli"]
     scores = {one.language: one.score.value for one in cell.languages}

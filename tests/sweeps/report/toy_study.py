@@ -35,6 +35,8 @@ class Toy(NamedTuple):
     baseline_ids: str = "example"
     """Other than `example`, the baseline is scored on examples of its own."""
     device_seconds: float = 12.0
+    losing: tuple[str, ...] = ()
+    """Languages to which intermediates do the opposite."""
 
 
 def toy_study(store: Store, toy: Toy) -> StudyResult:
@@ -121,7 +123,8 @@ def _statistics(toy: Toy, pair: PairId, language: str, seed: int) -> dict[str, n
     difficulty = _random("difficulty", pair.target, language).normal(size=toy.num_examples)
     own = _random(*pair, language, str(seed))
     luck = _random(*pair, "luck", str(seed)).normal(0, toy.seed_spread)
-    ability = 0.3 + toy.gains.get(pair.intermediate, 0.0) + luck - (0.0 if language == "en" else 0.4)
+    gain = toy.gains.get(pair.intermediate, 0.0) * (-1 if language in toy.losing else 1)
+    ability = 0.3 + gain + luck - (0.0 if language == "en" else 0.4)
     is_right = (ability + difficulty + own.normal(0, 0.3, size=toy.num_examples) > 0).astype(np.float64)
     ones = np.ones(toy.num_examples)
     columns = METRICS[toy.targets[pair.target]].columns
