@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeps.encoder_shapes import published
 from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Training
 from trainables.family import FAMILIES
 from trainables.layers import rule_of
@@ -83,10 +84,15 @@ def _trainings(study: Study, name: str, model: Model) -> Iterable[tuple[str, Tra
     """Every training that a model goes through, with its place in the study; a target that is not trained has a length too."""
     if model.pretraining is not None:
         yield f"models.{name}.pretraining", model.pretraining.training.over(study.intermediate_training)
+    of_axes = [(f"axes.{axis}.{value}", each) for axis, values in study.axes.items() for value, each in values.items()]
     for intermediate, mixture in study.intermediates.items():
-        yield f"intermediates.{intermediate}", mixture.training.over(study.intermediate_training)
+        training = mixture.training.over(study.intermediate_training)
+        yield f"intermediates.{intermediate}", training
+        yield from ((f"{place}.intermediate_training", each.intermediate_training.over(training)) for place, each in of_axes)
     for target, settings in study.targets.items():
-        yield f"targets.{target}", settings.training.over(study.target_training)
+        training = settings.training.over(study.target_training)
+        yield f"targets.{target}", training
+        yield from ((f"{place}.target_training", each.target_training.over(training)) for place, each in of_axes)
 
 
 def _check_benchmark(study: Study, name: str, limit: int | None) -> None:
@@ -110,9 +116,12 @@ def architecture(name: str, model: Model, base: Path) -> Architecture | None:
 
 
 def _most_tokens(name: str, model: Model, base: Path) -> int | None:
-    """The most tokens that an encoder reads, by its positions and its tokenizer; unknown before an encoder from the hub is loaded."""
-    if model.random is not None or model.folder is None:
-        return model.random.max_positions if model.random else None
+    """The most tokens that an encoder reads, by its positions and its tokenizer; of the hub's only well-known ones are known."""
+    if model.random is not None:
+        return model.random.max_positions
+    if model.folder is None:
+        found = published(str(model.hub))
+        return None if found is None else found.num_positions - first_position(model.family, {})
     place, folder = f"models.{name}.folder", base / model.folder
     config = _read(place, folder / "config.json")
     positions = _number(place, folder / "config.json", config, "max_position_embeddings")
@@ -124,9 +133,12 @@ def _most_tokens(name: str, model: Model, base: Path) -> int | None:
 
 
 def _num_layers(name: str, model: Model, base: Path) -> int | None:
-    """Of the encoder; unknown before one from the hub is loaded."""
-    if model.random is not None or model.folder is None:
-        return model.random.num_layers if model.random else None
+    """Of the encoder; of the hub's only well-known ones are known."""
+    if model.random is not None:
+        return model.random.num_layers
+    if model.folder is None:
+        found = published(str(model.hub))
+        return None if found is None else found.shape.num_layers
     place, path = f"models.{name}.folder", base / model.folder / "config.json"
     return _number(place, path, _read(place, path), "num_hidden_layers")
 

@@ -19,14 +19,23 @@ class Encoder(NamedTuple):
     """The tokenizer.json beside it, where it is at hand."""
 
 
-HUB: Mapping[str, tuple[EncoderShape, int, int]] = {
-    "FacebookAI/xlm-roberta-base": (EncoderShape(12, 768, 3072), 250_002, 514),
-    "FacebookAI/xlm-roberta-large": (EncoderShape(24, 1024, 4096), 250_002, 514),
-    "facebook/xlm-roberta-xl": (EncoderShape(36, 2560, 10_240, is_prenorm=True), 250_880, 514),
-    "facebook/xlm-roberta-xxl": (EncoderShape(48, 4096, 16_384, is_prenorm=True), 250_880, 514),
-    "google-bert/bert-base-multilingual-cased": (EncoderShape(12, 768, 3072), 119_547, 512),
+class Published(NamedTuple):
+    """What an encoder's config.json on the hub says."""
+
+    shape: EncoderShape
+    vocabulary_size: int
+    num_positions: int
+    """Rows of the table, also those that no token has."""
+
+
+HUB: Mapping[str, Published] = {
+    "FacebookAI/xlm-roberta-base": Published(EncoderShape(12, 768, 3072), 250_002, 514),
+    "FacebookAI/xlm-roberta-large": Published(EncoderShape(24, 1024, 4096), 250_002, 514),
+    "facebook/xlm-roberta-xl": Published(EncoderShape(36, 2560, 10_240, is_prenorm=True), 250_880, 514),
+    "facebook/xlm-roberta-xxl": Published(EncoderShape(48, 4096, 16_384, is_prenorm=True), 250_880, 514),
+    "google-bert/bert-base-multilingual-cased": Published(EncoderShape(12, 768, 3072), 119_547, 512),
 }
-"""Shape, vocabulary and positions, from each encoder's config.json on the hub."""
+"""By name."""
 
 _FORMER_NAMES = {
     "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
@@ -50,12 +59,16 @@ def encoder_of(model: Model, base: Path) -> Encoder | None:
         tables = (int(config["vocab_size"]), int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 1)))
         tokenizer = folder / "tokenizer.json"
         return Encoder(shape, count_parameters(shape, *tables), tokenizer if tokenizer.is_file() else None)
-    hub = str(model.hub)
-    found = HUB.get(_FORMER_NAMES.get(hub, hub))
+    found = published(str(model.hub))
     if found is None:
         return None
     shape, vocabulary_size, num_positions = found
     return Encoder(shape, count_parameters(shape, vocabulary_size, num_positions, 2 if model.family == "bert" else 1), None)
+
+
+def published(hub: str) -> Published | None:
+    """An encoder of the hub, also by a former name; None for one that is not in the table."""
+    return HUB.get(_FORMER_NAMES.get(hub, hub))
 
 
 def count_parameters(shape: EncoderShape, vocabulary_size: int, num_positions: int, num_segments: int) -> int:

@@ -215,7 +215,8 @@ class StudyData:
             return TASKS.load(task).languages
         found = available_languages(task, split, self._folder)
         if not found:
-            raise StudyError(f"{place}.languages: no language of {task} has a {split!r} split in the data folder {self._folder}")
+            where = "there is no data folder; give it as --data" if self._folder is None else f"the data folder {self._folder} has none"
+            raise StudyError(f"{place}.languages: available, of {task} with a {split!r} split, but {where}")
         return found
 
     def _data_spec(self, task: str, split: str, language: str, num_examples: int | None) -> DataSpec:

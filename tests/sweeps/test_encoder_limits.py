@@ -10,7 +10,7 @@ import pytest
 
 import trainables.pocket
 from sweeps.encoder_limits import check_limits, first_position
-from sweeps.study import Study, StudyError
+from sweeps.study import Study, StudyError, Training, Variation
 from trainables.family import FAMILIES
 
 POCKET = Path(trainables.pocket.__file__ or "").parent / "encoder"
@@ -77,6 +77,29 @@ def test_layers_that_are_not_there_are_not_trained(base):
     assert problem(base, study(layers_trained="top_4")) == (
         "targets.pocket_rank_class: layers_trained is 'top_4', but the encoder has 3 layers (models.one); name at most 3"
     )
+
+
+def test_a_value_of_an_axis_is_held_to_the_encoder_too(base):
+    def varied(**training: Any) -> Study:
+        return study().model_copy(update={"axes": {"layers": {"few": Variation(target_training=Training(**training))}}})
+
+    check_limits(varied(layers_trained="top_3"), base)
+    assert problem(base, varied(layers_trained="top_4")).startswith("axes.layers.few.target_training: layers_trained is 'top_4'")
+    assert problem(base, varied(max_length=65)).startswith("axes.layers.few.target_training: max_length is 65")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_training": {"layers_trained": "frozen_13"}}, "targets.tatoeba: layers_trained is 'frozen_13', but the encoder has 12"),
+        ({"targets": {"tatoeba": {"retrieval": {"layer": 13}}}}, "targets.tatoeba.retrieval.layer: 13, but models.one has 12 layers"),
+        ({"target_training": {"max_length": 513}}, "targets.tatoeba: max_length is 513, but models.one reads at most 512 tokens"),
+    ],
+)
+def test_the_shape_of_a_well_known_encoder_is_known_before_it_is_loaded(changes, message, tmp_path):
+    model = {"family": "xlm_roberta", "hub": "xlm-roberta-base"}
+    asked = Study.model_validate({"name": "limited", "models": {"one": model}, "targets": ["tatoeba"], **changes})
+    assert problem(tmp_path, asked).startswith(message)
 
 
 @pytest.mark.parametrize(
