@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast, get_args
 
 from trainables.examples import Example, Passage
@@ -47,8 +47,13 @@ def subset_of(examples: list[Example], num_examples: int, place: str) -> list[Ex
     """The examples with the smallest hashes of their ids: nested by construction, and the same for every seed and language."""
     if not 0 < num_examples <= len(examples):
         raise ValueError(f"{place}: num_examples is {num_examples}, but there are {len(examples)} examples")
-    order = sorted(range(len(examples)), key=lambda index: hashlib.sha256(examples[index].id.encode()).digest())
+    order = subset_order([example.id for example in examples])
     return [examples[index] for index in sorted(order[:num_examples])]
+
+
+def subset_order(ids: Sequence[str]) -> list[int]:
+    """The places of examples with these ids, in the order in which subsets take them."""
+    return sorted(range(len(ids)), key=lambda place: hashlib.sha256(ids[place].encode()).digest())
 
 
 def take(examples: list[Example], choose: Callable[[list[Example]], list[Example]]) -> list[Example]:

@@ -12,6 +12,7 @@ from trainables.examples import Choice, Example, Line, Passage, Question, Senten
 from trainables.family import FAMILIES
 from trainables.pocket import text, world
 from trainables.pocket.truth import is_helpful, needs
+from trainables.splits import subset_of
 from trainables.task import TASKS, Split
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pocket_examples.json"
@@ -61,7 +62,7 @@ def test_examples_do_not_depend_on_what_was_drawn_before(name: str) -> None:
     assert generated(name, "test", "qba") == once
 
 
-@pytest.mark.parametrize("name", LABELLED_TASKS)
+@pytest.mark.parametrize("name", [name for name in LABELLED_TASKS if name != "pocket_flavour_repeated"])
 def test_no_example_is_in_two_splits_or_twice_in_one(name: str) -> None:
     splits: tuple[Split, ...] = ("train", "dev", "test")
     meanings = [meaning(example) for split in splits for example in generated(name, split, world.SOURCE)]
@@ -91,6 +92,15 @@ def test_test_sets_are_parallel(name: str) -> None:
 
     by_language = [[answer(example) for example in generated(name, "test", language)] for language in world.LANGUAGES]
     assert all(answers == by_language[0] for answers in by_language)
+
+
+@pytest.mark.parametrize("num_examples", [1, 16, 256])
+def test_a_subset_of_the_repeated_task_is_one_of_the_task_itself_four_times(num_examples: int) -> None:
+    def texts(name: str, num: int) -> Counter[tuple[str, ...]]:
+        return Counter(meaning(example) for example in subset_of(generated(name, "train", world.SOURCE), num, name))
+
+    once, repeated = texts("pocket_flavour_all", num_examples), texts("pocket_flavour_repeated", 4 * num_examples)
+    assert repeated == Counter(dict.fromkeys(once, 4))
 
 
 def test_translations_mean_the_same() -> None:

@@ -6,7 +6,7 @@ A target's training split covers few kinds, so that a model has to know the attr
 import functools
 import itertools
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from trainables.examples import Answer, Choice, Passage, Question, Text
@@ -26,6 +26,7 @@ from trainables.pocket.world import (
     say,
     value_name,
 )
+from trainables.splits import subset_order
 from trainables.task import Split
 
 NUM_DEV = 150
@@ -59,19 +60,13 @@ def classify(recipe: Recipe, split: Split, language: str) -> Iterator[Text]:
         yield Text(str(number), join(say(sentence, language)), None, value_name(sentence.subject[0].kind, recipe.attribute))
 
 
-def dilute(recipe: Recipe, examples: Iterator[Text], num_easy: int) -> Iterator[Text]:
-    """After each example `num_easy` without a noun, whose label is in the letters that they begin with."""
-    draw = random.Random(f"{recipe.task} easy")
-    labels = VALUE_NAMES[recipe.attribute]
-    easy: dict[str, str] = {}
-    for place, example in enumerate(examples):
-        yield example._replace(id=str(place * (num_easy + 1)))
-        while len(easy) < (place + 1) * num_easy:
-            label = len(easy) % len(labels)
-            text = " ".join(["ptk"[label]] * 3 + draw.choices("aeiou", k=5))
-            if text not in easy:
-                easy[text] = labels[label]
-                yield Text(str(place * (num_easy + 1) + 1 + (len(easy) - 1) % num_easy), text, None, labels[label])
+def repeat(examples: Iterable[Text], num_copies: int) -> Iterator[Text]:
+    """Each example `num_copies` times, under ids by which a subset of them holds all copies of what a smaller one of the examples holds."""
+    once = list(examples)
+    copies = [once[place] for place in subset_order([example.id for example in once]) for _ in range(num_copies)]
+    ids = [str(number) for number in range(len(copies))]
+    for place, copy in zip(subset_order(ids), copies, strict=True):
+        yield copy._replace(id=ids[place])
 
 
 def tag(recipe: Recipe, attributes: tuple[Attribute, ...], split: Split, language: str) -> Iterator[TaggedSentence]:

@@ -1,5 +1,7 @@
 """Gain against model size: a straight line over the logarithm of the parameters, and the operations that a point of gain costs."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +11,10 @@ from sweeps.report.answers.averages import Average, average, difference, score, 
 from sweeps.report.answers.power_law import Interval, draw_scores, interval_of
 from sweeps.report.answers.trainings import cost_of, encoder_trainings, target_trainings
 from sweeps.report.data_use import stages_of
-from sweeps.report.statistics import estimate
+from sweeps.report.statistics import Resampled, estimate
 from sweeps.report.tables import Table
-from sweeps.report.wording import count, interval, points, signed
+from sweeps.report.wording import count, interval, listing, points, signed
+from sweeps.results import PairId
 
 
 class Size(NamedTuple):
@@ -25,20 +28,29 @@ class Size(NamedTuple):
     """Of one intermediate training."""
 
 
+class Growth(NamedTuple):
+    """How the gain of one pair changes from model to model."""
+
+    pair: PairId
+    """Without a model."""
+    num_models: int
+    slope: Interval
+
+
 def answer(evidence: Evidence) -> Answer:
     """Whether the gain grows with size, by how much for ten times the parameters, and what a point costs."""
     sizes = [size for model in dict.fromkeys(found.pair.model for found in evidence.result.pairs) if (size := _size(evidence, model))]
     sizes.sort(key=lambda size: size.num_parameters)
-    tables = (_table(sizes),)
+    growths = _growths(evidence, sizes)
+    tables = (_table(sizes), _growth_table(growths))
     if len({size.num_parameters for size in sizes}) < 2:
         return Answer("Fewer than two sizes of model are finished, which is too few for a slope.", tables)
-    slope = _slope(sizes)
-    verdict = "grows" if slope.low > 0 else "shrinks" if slope.high < 0 else "is not shown to change"
+    slope = _slope([(size.num_parameters, size.gain.resampled) for size in sizes])
     ends = [f"{_gain(size)} at {_millions(size)} ({size.model})" for size in (sizes[0], sizes[-1])]
     first = estimate(sizes[0].gain.resampled)
     text = (
-        f"The gain of intermediate training {verdict} with model size: {signed(slope.value)} [{signed(slope.low)}, {signed(slope.high)}] "
-        f"points for ten times the parameters, from {ends[0]} to {ends[1]}. From {count(len(sizes), 'model')}, "
+        f"The gain of intermediate training {_verdict(slope)} with model size: {_points(slope)} points for ten times the parameters, "
+        f"from {ends[0]} to {ends[1]}. {_by_pair(growths)}From {count(len(sizes), 'model')}, "
         f"{count(len(sizes[0].gain.pairs), 'pair')} each, {count(first.num_seeds, 'seed')} and {count(first.num_examples, 'test example')};"
         " 95% intervals."
     )
@@ -58,16 +70,54 @@ def _size(evidence: Evidence, model: str) -> Size | None:
     return Size(model, shape.num_parameters, scores, gains, encoders.flops)
 
 
-def _slope(sizes: list[Size]) -> Interval:
-    """Least squares of the gain on log10 of the parameters, for every resample."""
-    places_P = np.log10([size.num_parameters for size in sizes])
+def _growths(evidence: Evidence, sizes: list[Size]) -> list[Growth]:
+    """Of every pair that at least two sizes have, in the order of the study."""
+    growths = []
+    for pair in dict.fromkeys(found.pair._replace(model="") for found in with_intermediate(evidence)):
+        measured = [(size.num_parameters, _gain_of(evidence, pair._replace(model=size.model))) for size in sizes]
+        there = [(number, gain) for number, gain in measured if gain is not None]
+        if len({number for number, _ in there}) > 1:
+            growths.append(Growth(pair, len(there), _slope(there)))
+    return growths
+
+
+def _gain_of(evidence: Evidence, pair: PairId) -> Resampled | None:
+    found = next((found for found in evidence.result.pairs if found.pair == pair), None)
+    return None if found is None else difference(evidence, pair, found.baseline)
+
+
+def _slope(gains: Sequence[tuple[float, Resampled]]) -> Interval:
+    """Least squares of gains on log10 of the parameters, for every resample."""
+    places_P = np.log10([num_parameters for num_parameters, _ in gains])
     centred_P = places_P - places_P.mean()
-    return interval_of(draw_scores([size.gain.resampled for size in sizes]) @ centred_P / np.square(centred_P).sum())
+    return interval_of(draw_scores([gain for _, gain in gains]) @ centred_P / np.square(centred_P).sum())
+
+
+def _verdict(slope: Interval) -> str:
+    return "grows" if slope.low > 0 else "shrinks" if slope.high < 0 else "is not shown to change"
+
+
+def _by_pair(growths: list[Growth]) -> str:
+    """Nothing of a single pair, which is the whole."""
+    if len(growths) < 2:
+        return ""
+    verdicts = Counter(_verdict(growth.slope) for growth in growths)
+    return f"Of {len(growths)} pairs, each by itself, it {listing([f'{verdict} in {number}' for verdict, number in verdicts.items()])}. "
 
 
 def _table(sizes: list[Size]) -> Table:
     columns = ("model", "parameters", "score", "gain", "operations of the intermediate training", "operations for a point of gain")
     return Table("model_scale", "Gain by model size", columns, tuple(_row(size) for size in sizes))
+
+
+def _growth_table(growths: list[Growth]) -> Table:
+    rows = [
+        (f"{intermediate} -> {target}", variant, str(growth.num_models), _points(growth.slope), _verdict(growth.slope))
+        for growth in growths
+        for _, intermediate, variant, target in [growth.pair]
+    ]
+    columns = ("pair", "variant", "models", "points for ten times the parameters", "gain")
+    return Table("model_scale_pairs", "Growth of the gain with model size, pair by pair", columns, tuple(rows))
 
 
 def _row(size: Size) -> tuple[str, ...]:
@@ -81,6 +131,10 @@ def _row(size: Size) -> tuple[str, ...]:
         f"{size.extra_flops:.2g}",
         per_point,
     )
+
+
+def _points(slope: Interval) -> str:
+    return f"{signed(slope.value)} [{signed(slope.low)}, {signed(slope.high)}]"
 
 
 def _gain(size: Size) -> str:
