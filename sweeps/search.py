@@ -62,6 +62,8 @@ class PairSearch:
 
     def tell(self, results: Sequence[Told]) -> None:
         """The results of the round just asked, in the order of its points."""
+        # With its last point Optuna's grid would stop a loop that is not there.
+        self._study.sampler = RandomSampler()
         for trial, result in zip(self._asked, results, strict=True):
             for rung, score in enumerate(result.curves[0]):
                 trial.report(score, rung)
