@@ -1,12 +1,16 @@
-# Two commands need nothing but Python 3.11 and a network: `make demo` and `make test`. Each installs what it needs into .venv.
+# Three commands need nothing but Python 3.11 and a network: `make demo`, `make studies` and `make test`. Each installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check pocket-encoder clean
+.PHONY: demo studies test check pocket-encoder clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/polystilts run sweeps/studies/demo.yaml
+
+# The pocket twins of the six studies: runs each, prints its answer, and checks that it is the planted one.
+studies: .venv/dev.stamp
+	POLYSTILTS_HOME=runs $(BIN)/pytest tests/sweeps/test_studies.py -m studies -s
 
 test: check
 	$(BIN)/pytest

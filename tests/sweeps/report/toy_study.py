@@ -13,7 +13,7 @@ from sweeps.report.arms import read_arms
 from sweeps.report.cells import Cell, build_cells
 from sweeps.results import BASELINE, Evaluation, PairId, PairResult, StudyResult, Trial
 from trainables.keys import content_key
-from trainables.manifest import Cost, CurvePoint, Manifest, Measurement
+from trainables.manifest import Cost, CurvePoint, Effort, Manifest, Measurement
 from trainables.metrics import METRICS, value_of
 from trainables.store import Store
 
@@ -37,12 +37,15 @@ class Toy(NamedTuple):
     device_seconds: float = 12.0
     losing: tuple[str, ...] = ()
     """Languages to which intermediates do the opposite."""
+    model: str = "toy-encoder"
+    num_parameters: int | None = None
+    """What trainings record; None records no effort."""
 
 
 def toy_study(store: Store, toy: Toy) -> StudyResult:
     """Publishes every stage of the study and returns what the report is given."""
     names = (BASELINE, *toy.gains)
-    pairs = tuple(_pair(store, toy, PairId("toy-encoder", name, "base", target)) for name in names for target in toy.targets)
+    pairs = tuple(_pair(store, toy, PairId(toy.model, name, "base", target)) for name in names for target in toy.targets)
     encoders = {
         f"{name}, seed {seed}": _encoder(toy, name, seed) for name in toy.gains for seed in toy.seeds[: 1 if toy.shares_encoder else None]
     }
@@ -142,7 +145,14 @@ def _encoder_ref(toy: Toy, pair: PairId, seed: int) -> dict[str, str]:
 
 
 def _encoder(toy: Toy, name: str, seed: int) -> Manifest:
-    return _manifest(toy, "train", {"kind": "train", "intermediate": name, "seed": seed, "versions": [["torch", "2"]]}, (), (), "done")
+    return _manifest(
+        toy, "train", {"kind": "train", "intermediate": name, "seed": seed, "versions": [["torch", "2"]], **_of(toy)}, (), (), "done"
+    )
+
+
+def _of(toy: Toy) -> dict[str, str]:
+    """What tells the encoders of two models apart, where a study has several."""
+    return {} if toy.num_parameters is None else {"model": toy.model}
 
 
 def _manifest(
@@ -157,6 +167,9 @@ def _manifest(
         peak_memory_bytes=1 << 29,
         device="cpu",
     )
+    effort = None
+    if kind == "train" and toy.num_parameters is not None:
+        effort = Effort(num_examples=600, num_parameters=toy.num_parameters, num_trained=toy.num_parameters, flops=1e12, seconds=1.0)
     return Manifest(
         key=content_key(kind, dict(spec)),
         status=status,
@@ -168,5 +181,6 @@ def _manifest(
         measurements=tuple(measurements),
         curve=tuple(curve),
         score=curve[-1].score if curve else None,
+        effort=effort,
         cost=cost,
     )
