@@ -9,7 +9,6 @@ for all of them, whatever it was trained on, and a gain there is exactly zero.
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,8 +51,7 @@ def write_encoder(size: Size, folder: Path) -> int:
     settings = json.loads((SHIPPED / "tokenizer_config.json").read_bytes())
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # XLM-R's own would leave out the normalizer
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     for name, content in (("config", config), ("tokenizer", tokenizer), ("tokenizer_config", settings)):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
