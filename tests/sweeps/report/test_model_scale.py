@@ -44,7 +44,7 @@ def test_each_pair_has_a_slope_of_its_own(answer):
 
 
 def _matrix(answer: Answer, model: str) -> tuple[tuple[str, ...], ...]:
-    return next(table.rows for table in answer.tables if table.name == f"matrix_{model}")
+    return next(table.rows for table in answer.others if table.name == f"matrix_{model}")
 
 
 def _number(cell: str) -> str:
