@@ -78,7 +78,7 @@ def _sentence(rows: list[Row], model: str) -> str:
     lost = [row.variant for row, loss in varied if loss.high < 0 and loss.low <= -TOLERATED]
     open_ = [row.variant for row, loss in varied if loss.high >= 0 and loss.low <= -TOLERATED]
     whole = estimate(base.score.resampled)
-    text = [f"{model}: trained whole at both stages it scores {points(whole.value)} {interval(whole, False)}."]
+    text = [f"{model}: trained whole at both stages it scores {points(whole.value)} {interval(whole, False)}{_gain(base)}."]
     if kept:
         cheapest, loss = kept[0]
         text.append(
@@ -94,6 +94,14 @@ def _sentence(rows: list[Row], model: str) -> str:
         text.append(f"Neither is shown of {listing(open_)}.")
     text.append(_basis(base, whole))
     return " ".join(text)
+
+
+def _gain(base: Row) -> str:
+    """What there was to lose by leaving layers out of intermediate training."""
+    if base.gain is None:
+        return ""
+    gain = estimate(base.gain.resampled)
+    return f", by intermediate training {signed(gain.value)} {interval(gain, True)}"
 
 
 def _basis(base: Row, whole: Estimate) -> str:
