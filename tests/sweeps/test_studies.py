@@ -29,7 +29,7 @@ from trainables.tasks.pocket_flavour_repeated import NUM_COPIES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "sweeps" / "studies"
-SIX = ("phang2020", "latency_mbert", "model_scale", "layerwise", "data_scaling")
+TWINS = sorted(path.stem.removeprefix("pocket_") for path in STUDIES.glob("pocket_*.yaml") if path.stem != "pocket_encoder")
 
 
 class Finished(NamedTuple):
@@ -81,8 +81,8 @@ def interval(text: str) -> tuple[float, float, float]:
     return value, low, high
 
 
-@pytest.mark.parametrize("name", SIX)
-def test_every_study_has_a_twin_that_plans_offline(name, tmp_path):
+@pytest.mark.parametrize("name", TWINS)
+def test_every_twin_plans_offline_and_has_a_study_of_full_size(name, tmp_path):
     assert load_study(STUDIES / f"{name}.yaml").name == name
     counts = count(open_study(twin_of(name, tmp_path), tmp_path / "runs", None))
     assert 0 < counts.to_run == counts.stages < 400, "minutes, on two cores"
@@ -98,10 +98,13 @@ def test_the_paper_s_twin_finds_which_intermediates_help(finish):
         pair = cell["intermediate"], cell["target"], cell["variant"], cell["gain"], cell["gain_low"], cell["gain_high"]
         is_planted = is_helpful(study.mixture(str(cell["intermediate"])).tasks, str(cell["target"]))
         assert (cell["gain_low"] > 0) == is_planted, pair
+    null = [cell for cell in cells if (cell["intermediate"], cell["target"]) == ("pocket_colour_class", "pocket_rank_choice")]
+    assert [cell["variant"] for cell in null] == ["base", "mlm"]
+    assert all(cell["gain_low"] < 0 < cell["gain_high"] for cell in null), "colours neither help nor hurt ranks"
 
 
 @pytest.mark.studies
-@pytest.mark.parametrize("name", [name for name in SIX if name.startswith("latency")])
+@pytest.mark.parametrize("name", [name for name in TWINS if name.startswith("latency")])
 def test_latency_is_equivalent_where_weights_alone_differ(finish, name):
     rows = finish(name).tables["latency"]
     assert rows
