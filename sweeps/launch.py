@@ -60,16 +60,14 @@ def run_walk(
     walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request], Job], journal: Journal
 ) -> dict[str, str]:
     """Runs every stage of the walk on a cluster that has `found`; returns the tracebacks of those that failed, by key."""
-    from ray import tune  # as in `cluster`
-    from ray.tune import RunConfig, TuneConfig, Tuner
+    from ray.tune import RunConfig, TuneConfig, Tuner  # as in `cluster`
 
     from sweeps.plan_searcher import PlanSearcher
-    from sweeps.trial import run_trial
 
     searcher = PlanSearcher(walk, store, make_job, journal)
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = Tuner(
-            tune.with_resources(run_trial, _placement(resources)),
+            _trial(resources),
             tune_config=TuneConfig(
                 search_alg=searcher,
                 num_samples=10**9,
@@ -84,13 +82,20 @@ def run_walk(
     return searcher.tracebacks
 
 
-def _placement(resources: Resources) -> Any:
-    """What a trial holds: its own resources, or for many workers a slot alone, since Ray Train asks for theirs."""
-    from ray.tune import PlacementGroupFactory
+def _trial(resources: Resources) -> Any:
+    """The body of a trial and what it holds: the resources of its stage; or, where stages are of several workers, a slot alone.
+
+    Ray Train gathers the workers of a stage all at once, and a task holds what it needs while it lasts. So whoever waits holds nothing that
+    others wait for.
+    """
+    from ray.tune import PlacementGroupFactory, with_resources
+
+    from sweeps.trial import run_trial, run_trial_of_workers
 
     if resources.workers > 1:
-        return PlacementGroupFactory([{"driver_slot": 1}])
-    return PlacementGroupFactory([{"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}])
+        return with_resources(run_trial_of_workers, PlacementGroupFactory([{"driver_slot": 1}]))
+    own = {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
+    return with_resources(run_trial, PlacementGroupFactory([own]))
 
 
 def _slots(resources: Resources, found: dict[str, float]) -> int:

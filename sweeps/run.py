@@ -16,6 +16,7 @@ from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
 from sweeps.marks import mark_lines
+from sweeps.placement import is_spread, runs_model
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.progress import Progress
 from sweeps.publications import published_beside
@@ -301,8 +302,8 @@ def _job(opened: Opened, request: Request) -> Job:
         encoder_folder=request.folder,
         num_threads=resources.cpus_per_worker,
         places=tuple(opened.builder.synthetic.places.items()),
-        num_workers=resources.workers if request.spec.kind in ("train", "synthesize") else 1,
-        use_gpu=resources.gpus_per_worker > 0,
+        num_workers=resources.workers if is_spread(request.spec) else 1,
+        use_gpu=resources.gpus_per_worker > 0 and runs_model(request.spec),
         stop_below=request.floors,
         checkpoint_every_s=CHECKPOINT_EVERY_S,
     )

@@ -326,11 +326,19 @@ class Resources(Record):
     """What one stage holds while it runs."""
 
     workers: Annotated[int, Field(gt=0)] = 1
-    """Processes a training is spread over, by Ray Train where there are several."""
+    """Processes that share a training, an evaluation or the writing of examples, by Ray Train and Ray Data where there are several."""
     cpus_per_worker: Annotated[int, Field(gt=0)] = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0
     max_concurrent: Annotated[int, Field(gt=0)] | None = None
     """Stages handed to the cluster at once; by default what it can hold now."""
+
+    @model_validator(mode="after")
+    def _gpus(self) -> "Resources":
+        if self.workers > 1 and self.gpus_per_worker not in (0, 1):
+            raise ValueError(
+                f"gpus_per_worker: {self.gpus_per_worker:g}, but each of {self.workers} workers computes on one GPU; set it to 1"
+            )
+        return self
 
 
 class Benchmark(Record):

@@ -1,9 +1,12 @@
 """One pass over a split: sorted by length, packed, without gradients; the same for dev selection, test and retrieval.
 
+Several ranks share the packs, which are the ones that a single rank would compute: no digit depends on how many there are, and each has
+all outputs.
+
 Legend: `S` sequences and `T` tokens of the split, `B` sequences of one pack, `C` classes, `D` hidden size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +15,8 @@ from numpy.typing import NDArray
 
 from trainables.features import IGNORED, Features
 from trainables.model import Model
-from trainables.packing import Packed, pack, split_units
+from trainables.packing import Indices, Packed, pack, split_units
+from trainables.ranks import gathered, rank_and_number
 
 MAX_TOKENS = 8192
 
@@ -23,19 +27,16 @@ def predict(model: Model, features: Features, task: str, max_tokens: int = MAX_T
     float32: classification [S, C], multiple choice [S], tagging [T, C], span_qa [T, 2]. mlm: int32 [T], the likeliest token
     where there is a target, elsewhere -1.
     """
-    outputs: NDArray[Any] | None = None
-    for packed in _packs(model, features, max_tokens):
-        with torch.inference_mode():
+    is_by_token = features.kind in ("tagging", "span_qa", "mlm")
+
+    def parts() -> Iterator[tuple[Indices, NDArray[Any]]]:
+        for packed in _packs(model, features, max_tokens):
             logits = model.logits(packed, task)
             if features.kind == "mlm":
                 logits = torch.full_like(packed.targets, -1).masked_scatter(packed.targets != IGNORED, logits.argmax(1)).to(torch.int32)
-        part = logits.cpu().numpy()
-        is_by_token = features.kind in ("tagging", "span_qa", "mlm")
-        if outputs is None:
-            outputs = np.empty((len(features.token_ids) if is_by_token else len(features.second_segment), *part.shape[1:]), part.dtype)
-        outputs[packed.rows_T if is_by_token else packed.sequences_B] = part
-    assert outputs is not None, "a split has sequences"
-    return outputs
+            yield packed.rows_T if is_by_token else packed.sequences_B, logits.cpu().numpy()
+
+    return _in_order(parts(), len(features.token_ids) if is_by_token else len(features.second_segment))
 
 
 def embed(
@@ -45,20 +46,44 @@ def embed(
 
     The mean is over all tokens, special ones included, as in XTREME. Layer 0 is the embeddings' output, -1 the last layer.
     """
-    vectors = np.empty((len(features.second_segment), model.encoder.config.hidden_size), np.float32)
-    for packed in _packs(model, features, max_tokens):
-        with torch.inference_mode():
+
+    def parts() -> Iterator[tuple[Indices, NDArray[np.float32]]]:
+        for packed in _packs(model, features, max_tokens):
             hidden_TD = model.hidden(packed, layer).float()
             if pooling == "first":
                 vectors_BD = hidden_TD[packed.starts_B]
             else:
                 sums_BD = hidden_TD.new_zeros(len(packed.starts_B), hidden_TD.shape[1]).index_add(0, packed.sequence_T, hidden_TD)
                 vectors_BD = sums_BD / packed.runs.bounds_B1.diff()[:, None]
-        vectors[packed.sequences_B] = vectors_BD.cpu().numpy()
-    return vectors
+            yield packed.sequences_B, vectors_BD.cpu().numpy()
+
+    return _in_order(parts(), len(features.second_segment))
 
 
 def _packs(model: Model, features: Features, max_tokens: int) -> Iterator[Packed]:
+    """The packs of this rank: they are dealt in turn."""
     model.eval()
-    for sequences in split_units(features, max_tokens):
-        yield pack(features, sequences, model.device)
+    rank, num_ranks = rank_and_number()
+    packs = list(split_units(features, max_tokens))
+    for first in range(0, len(packs), num_ranks):
+        # in the last turn the ranks that have none left compute the first one too: where weights are sharded, none can run alone
+        place = first + rank if first + rank < len(packs) else first
+        yield pack(features, packs[place], model.device)
+
+
+@torch.no_grad()  # not inference_mode: what sharded weights gather in it could not be trained afterwards
+def _in_order(parts: Iterable[tuple[Indices, NDArray[Any]]], num_rows: int) -> NDArray[Any]:
+    """One array of what all ranks computed, each part at its rows."""
+    whole: NDArray[Any] | None = None
+    mine: list[Indices] = []
+    for rows, values in parts:
+        if whole is None:
+            whole = np.empty((num_rows, *values.shape[1:]), values.dtype)
+        whole[rows] = values
+        mine.append(rows)
+    assert whole is not None, "a split has sequences"
+    if rank_and_number()[1] > 1:
+        own = np.concatenate(mine)
+        for rows, values in gathered((own, whole[own])):
+            whole[rows] = values
+    return whole

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import torch
-import torch.distributed as dist
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -26,6 +25,7 @@ from trainables.model import inherit_head, load_encoder, load_model, save_model,
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
+from trainables.ranks import is_first
 from trainables.specs import (
     Architecture,
     BenchmarkSpec,
@@ -137,7 +137,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         checkpoints=store.progress_folder(spec.key),
         checkpoint_every_s=job.checkpoint_every_s,
     )
-    if trained.status == "done" and _is_first():
+    if trained.status == "done" and is_first():
         save_model(model, tokenizer, folder)
     trained_on = [data_use(entry.train, "train", each) for entry, each in zip(spec.mixture, prepared, strict=True)]
     return Outcome(
@@ -223,7 +223,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
         conditions=dict(outcome.conditions),
         cost=cost,
     )
-    if _is_first():
+    if is_first():
         manifest = store.publish(manifest, folder)
         store.clear_progress(spec.key)
     return manifest
@@ -245,7 +245,3 @@ def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -
 
 def _curve_point(point: Point) -> CurvePoint:
     return CurvePoint(**point._asdict())
-
-
-def _is_first() -> bool:
-    return not dist.is_initialized() or dist.get_rank() == 0

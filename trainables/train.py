@@ -29,6 +29,7 @@ from trainables.layers import depth_of, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import pack, split_units, take, unit_bounds
+from trainables.ranks import as_first_says, rank_and_number
 from trainables.schedule import count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
 from trainables.seeds import derive_seed, generator
 
@@ -120,14 +121,14 @@ def train(
 ) -> Trained:
     """Trains `model` in place on the data of `spec.mixture`, entry for entry.
 
-    Where a process group is up, every rank calls this: each computes its share of every batch, rank 0 alone evaluates and
-    saves, all report. `max_tokens` go forward at once, which changes no result. FloatingPointError if a loss is not finite.
+    Where a process group is up, every rank calls this: each computes its share of every batch and of every evaluation, rank 0
+    alone saves, all report. `max_tokens` go forward at once, which changes no result. FloatingPointError if a loss is not finite.
     """
     num_units = [len(unit_bounds(entry.features)) - 1 for entry in mixture]
     num_steps = count_steps(spec, num_units)
     turns = draw_turns(spec, num_units, num_steps)
     eval_steps = space_evals(num_steps, spec.num_evals)
-    rank, num_ranks = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    rank, num_ranks = rank_and_number()
     if spec.batch_size < num_ranks:
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {num_ranks} workers that share it")
 
@@ -176,7 +177,7 @@ def train(
         progress.step_seconds += time.monotonic() - stepped_at
 
         if is_eval:
-            score, dev = evaluate_on_first_rank(model, evaluate_dev, rank, num_ranks)
+            score, dev = evaluate(model, evaluate_dev)
             since = progress.curve[-1].step if progress.curve else 0
             train_loss = progress.losses_K[since : progress.step].mean().item()
             point = Point(progress.step, progress.num_examples / sum(num_units), train_loss, learning_rate, score, dev)
@@ -256,17 +257,12 @@ def make_optimizer(model: Model, spec: "TrainSpec") -> torch.optim.AdamW:
     )
 
 
-def evaluate_on_first_rank(model: Model, evaluate_dev: Callable[[Model], DevScore], rank: int, num_ranks: int) -> DevScore:
-    """One evaluation, so that all ranks decide alike."""
-    scores: list[DevScore | None] = [None]
-    if rank == 0:
-        model.eval()
-        scores = [evaluate_dev(model)]
-        model.train()
-    if num_ranks > 1:
-        dist.broadcast_object_list(scores, device=model.device)
-    assert scores[0] is not None, "rank 0 evaluates"
-    return scores[0]
+def evaluate(model: Model, evaluate_dev: Callable[[Model], DevScore]) -> DevScore:
+    """One evaluation, shared by all ranks; the first one's scores are everybody's, so that all decide alike."""
+    model.eval()
+    found = evaluate_dev(model)
+    model.train()
+    return as_first_says(found)
 
 
 def check_finite(losses_K: Tensor, spec: "TrainSpec", num_steps: int) -> None:

@@ -255,6 +255,14 @@ def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_
     assert (data.task, data.split, data.language) == (dev, "dev", "en")
 
 
+@pytest.mark.parametrize("gpus", ["0.5", "2"])
+def test_each_of_several_workers_has_one_gpu_or_none(tmp_path, gpus):
+    text = GOOD.replace("name: good", f"name: good\nresources: {{workers: 2, gpus_per_worker: {gpus}}}")
+    with pytest.raises(StudyError, match=f"gpus_per_worker: {gpus}, but each of 2 workers computes on one GPU") as error:
+        load_study(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
 def test_several_mistakes_are_all_reported(tmp_path):
     with pytest.raises(StudyError) as error:
         load_study(write(tmp_path, GOOD.replace("name: good", "name: good\nsede: 1\nresources: {workers: none}")))

@@ -18,6 +18,8 @@ from trainables.pocket.truth import is_helpful
 
 STUDIES = Path(__file__).parent / "studies"
 SMALL = STUDIES / "small.yaml"
+SPREAD = {1: set(), 2: {"train", "evaluate"}}
+"""Kinds of stages that several devices work on, by the number of workers."""
 
 pytestmark = pytest.mark.slow
 
@@ -125,15 +127,19 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(finished, tmp_path):
     assert not alive, "a killed driver left processes running"
 
 
-def test_two_workers_of_ray_train_give_the_curve_of_one(tmp_path):
-    text = (STUDIES / "one_training.yaml").read_text().replace("../../../trainables", str(STUDIES.parents[2] / "trainables"))
-    curves = []
+def test_a_study_of_two_workers_finds_what_one_finds(tmp_path):
+    """Trainings and evaluations by Ray Train, the encoder and its tokenizer in a task: none in the trial, which holds a slot alone."""
+    tables, curves = [], []
     for workers in (1, 2):
         study, home = tmp_path / f"{workers}.yaml", tmp_path / f"home_{workers}"
-        study.write_text(f"{text}resources: {{workers: {workers}}}\n")
+        study.write_text(f"{(STUDIES / 'every_stage.yaml').read_text()}resources: {{workers: {workers}}}\n")
         run(study, home)
-        (trained,) = [Manifest.model_validate_json(text) for key, text in manifests(home).items() if key.startswith("train-")]
-        curves.append([(point.step, point.train_loss) for point in trained.curve])
+        found = [Manifest.model_validate_json(text) for text in manifests(home).values()]
+        assert Counter(each.spec["kind"] for each in found) == {"init": 1, "train": 1, "evaluate": 2}
+        assert {each.spec["kind"] for each in found if each.cost.device_seconds > 1.5 * each.cost.seconds} == SPREAD[workers]
+        tables.append(results(home, "every_stage"))
+        curves.append(next([(point.step, point.train_loss) for point in each.curve] for each in found if each.curve))
+    assert [{**row, "value": pytest.approx(row["value"], abs=1e-4)} for row in tables[0]] == tables[1]
     for (step, one), (other_step, two) in zip(*curves, strict=True):
         assert step == other_step
         assert two == pytest.approx(one, rel=1e-4)

@@ -56,7 +56,7 @@ def train_job(folder: Path, parent: str, job: dict[str, Any] | None = None, **ch
     return make_job(folder, spec, **(job or {}))
 
 
-def evaluate_job(folder: Path, parent: str, task: str = "pawsx", **changes: Any) -> Job:
+def evaluate_job(folder: Path, parent: str, task: str = "pawsx", job: dict[str, Any] | None = None, **changes: Any) -> Job:
     fields = {
         "kind": "evaluate",
         "code_version": 1,
@@ -73,7 +73,7 @@ def evaluate_job(folder: Path, parent: str, task: str = "pawsx", **changes: Any)
         if task == "tatoeba"
         else None,
     }
-    return make_job(folder, EvaluateSpec.model_validate(fields | changes))
+    return make_job(folder, EvaluateSpec.model_validate(fields | changes), **(job or {}))
 
 
 def make_job(folder: Path, spec: Spec, **changes: Any) -> Job:
