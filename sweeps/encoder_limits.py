@@ -10,10 +10,13 @@ from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Training
 from trainables.family import FAMILIES
 from trainables.layers import rule_of
 from trainables.specs import Architecture
+from trainables.task import TASKS
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt")
+_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt")
 """One of each is what `from_pretrained` reads."""
+_NUM_LAYERS = ("num_hidden_layers", "num_layers")
+"""As a config.json calls it; the latter in mT5's."""
 _SHAPE = {
     "hidden_size": "hidden_size",
     "num_layers": "num_hidden_layers",
@@ -30,6 +33,8 @@ def check_limits(study: Study, base: Path) -> None:
     for name, model in study.models.items():
         if model.folder is not None:
             _check_files(f"models.{name}.folder", model.family, base / model.folder)
+        if not _has_mask(name, model, base):
+            _check_unmasked(study, name, model)
         limit = _most_tokens(name, model, base)
         _check_lengths(study, name, model, limit)
         _check_benchmark(study, name, limit)
@@ -60,6 +65,28 @@ def _check_lengths(study: Study, name: str, model: Model, limit: int | None) -> 
             raise StudyError(
                 f"{place}: max_length is {length}, but models.{name} reads at most {limit} tokens; set max_length: {limit} or less"
             )
+
+
+def _has_mask(name: str, model: Model, base: Path) -> bool:
+    """Whether the tokenizer has a token that masks; mT5's have sentinels instead, which only a random encoder's tokenizer uses so."""
+    if model.folder is None:
+        return model.family != "mt5" or model.random is not None
+    path = base / model.folder / "tokenizer_config.json"
+    return model.family != "mt5" or _read(f"models.{name}.folder", path).get("mask_token") is not None
+
+
+def _check_unmasked(study: Study, name: str, model: Model) -> None:
+    mixtures = {f"intermediates.{intermediate}.tasks": study.mixture(intermediate).tasks for intermediate in study.intermediates}
+    if model.pretraining is not None:
+        mixtures[f"models.{name}.pretraining.tasks"] = model.pretraining.tasks
+    for axis, variations in study.axes.items():
+        mixtures |= {f"axes.{axis}.{value}.mixed_in": variation.mixed_in for value, variation in variations.items()}
+    for place, tasks in mixtures.items():
+        for task in tasks:
+            if TASKS.load(task).kind == "mlm":
+                raise StudyError(
+                    f"{place}.{task}: masked-language modelling, but models.{name} has no mask token; leave the task out, or the model"
+                )
 
 
 def _check_layers(study: Study, name: str, num_layers: int) -> None:
@@ -102,7 +129,10 @@ def _check_benchmark(study: Study, name: str, limit: int | None) -> None:
 
 
 def architecture(name: str, model: Model, base: Path) -> Architecture | None:
-    """The shape of a model's encoder; unknown before one from the hub is loaded, and where a config.json does not say all of it."""
+    """The shape of a model's encoder; unknown before one from the hub is loaded, and where a config.json does not say all of it.
+
+    Of mT5 none says how many positions there are, for there are none.
+    """
     if model.random is not None:
         return Architecture.model_validate({field: getattr(model.random, field) for field in Architecture.model_fields})
     if model.folder is None:
@@ -121,7 +151,8 @@ def _most_tokens(name: str, model: Model, base: Path) -> int | None:
         return model.random.max_positions
     if model.folder is None:
         found = published(str(model.hub))
-        return None if found is None else found.num_positions - first_position(model.family, {})
+        positions = None if found is None else found.num_positions
+        return None if positions is None else positions - first_position(model.family, {})
     place, folder = f"models.{name}.folder", base / model.folder
     config = _read(place, folder / "config.json")
     positions = _number(place, folder / "config.json", config, "max_position_embeddings")
@@ -140,7 +171,8 @@ def _num_layers(name: str, model: Model, base: Path) -> int | None:
         found = published(str(model.hub))
         return None if found is None else found.shape.num_layers
     place, path = f"models.{name}.folder", base / model.folder / "config.json"
-    return _number(place, path, _read(place, path), "num_hidden_layers")
+    numbers = (_number(place, path, _read(place, path), field) for field in _NUM_LAYERS)
+    return next((number for number in numbers if number is not None), None)
 
 
 def _read(place: str, path: Path) -> Mapping[str, Any]:

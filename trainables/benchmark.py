@@ -291,7 +291,7 @@ def _set_cores(cores: Sequence[int]) -> None:
             os.sched_setaffinity(int(task.name), cores)
 
 
-def conditions(device: torch.device, precisions: Sequence["Precision"], cores: Sequence[int]) -> Mapping[str, str]:
+def conditions(device: torch.device, precisions: Sequence["Precision"], cores: Sequence[int], has_bias: bool) -> Mapping[str, str]:
     """What times depend on beside the spec, for people and for whoever compares two benchmarks."""
     found = {
         "device": device_name(device),
@@ -301,7 +301,7 @@ def conditions(device: torch.device, precisions: Sequence["Precision"], cores: S
         "cores": " ".join(map(str, cores)) or "not pinned",
         "torch": torch.__version__,
     }
-    found |= {f"attention, {precision}": attention_kernel(device, precision) for precision in precisions}
+    found |= {f"attention, {precision}": attention_kernel(device, precision, has_bias) for precision in precisions}
     if device.type == "cuda":
         found["cuda"] = str(torch.version.cuda)
     return found

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainables.benchmark import (
     Load,
@@ -34,8 +34,7 @@ from trainables.examples import texts_of
 from trainables.family import FAMILIES
 from trainables.features import Features
 from trainables.manifest import DataUse, Measurement
-from trainables.model import Model, load_encoder, load_model, with_fresh_heads
-from trainables.packing import ATTENTION
+from trainables.model import Model, fresh_encoder, load_encoder, load_model, with_fresh_heads
 from trainables.prepare import data_use, prepare, tokenizer_hash
 from trainables.sequences import template_of, tokenize
 from trainables.specs import Architecture, BenchmarkSpec, DataSpec, InitSpec, Precision
@@ -88,7 +87,7 @@ def run_benchmark(
     with pinned_threads(spec.num_threads) as cores:
         peaks = list(measure_memory(loads, spec.head, workloads, device))
         times = list(time_arms(loads, spec.head, workloads, often, device, spec.seed))
-        found = conditions(device, spec.precisions, cores)
+        found = conditions(device, spec.precisions, cores, FAMILIES.load(spec.family).has_position_bias)
     names = ARM_NAMES if len(spec.arms) > 1 else (ARCHITECTURE,)
     pq.write_table(_table(times, names), table, compression="zstd")
     task, split = (spec.task or ARCHITECTURE, spec.data[0].split if spec.data else "none")
@@ -130,12 +129,12 @@ def _load(spec: BenchmarkSpec, arm: object, source: Source | None, device: torch
     return load
 
 
-def _random_encoder(spec: BenchmarkSpec, architecture: Architecture) -> torch.nn.Module:
+def _random_encoder(spec: BenchmarkSpec, architecture: Architecture) -> PreTrainedModel:
     shape = InitSpec(
         kind="init", code_version=0, versions=(), family=spec.family, dropout=0.0, tokenizer_text=(), seed=0, **dict(architecture)
     )
     config = FAMILIES.load(spec.family).make_config(shape, architecture.vocabulary_size)
-    return AutoModel.from_config(config, attn_implementation=ATTENTION, add_pooling_layer=False)
+    return fresh_encoder(config)
 
 
 class _Texts:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trainables.catalogue import Catalogue
+from trainables.flops import EncoderShape
 
 if TYPE_CHECKING:  # planning asks for names and must not pay for torch
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from trainables.specs import InitSpec
+
+
+def shape_of(config: PreTrainedConfig) -> EncoderShape:
+    """Of layers as BERT has them."""
+    return EncoderShape(int(config.num_hidden_layers), int(config.hidden_size), int(config.intermediate_size))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,14 +26,21 @@ class Family:
     """One kind of encoder, as its file describes it.
 
     `first_position(config)` is the position id of a sequence's first token. `has_segments` says whether tokens of the second segment
-    get token type 1. `is_prenorm`: each layer is normalised before its attention rather than after it.
+    get token type 1. `summary`: what stands for a whole sequence, its first token or, where that one is nothing special, the mean of all.
+    `shape(config)` is what operations are counted from. `adapted`: the projections of queries and values, by the ends of their names.
+    `prepare(encoder)` makes an encoder read packed sequences, where attention alone does not do it. `has_position_bias`: attention adds
+    something to its scores.
     `make_config(spec, vocabulary_size)` shapes a random encoder and `train_tokenizer(texts, vocabulary_size, max_length)`
     makes the tokenizer that goes with it.
     """
 
     first_position: Callable[[PreTrainedConfig], int]
     has_segments: bool
-    is_prenorm: bool = False
+    summary: Literal["first", "mean"] = "first"
+    shape: Callable[[PreTrainedConfig], EncoderShape] = shape_of
+    adapted: tuple[str, str] = ("query", "value")
+    prepare: Callable[[PreTrainedModel], None] | None = None
+    has_position_bias: bool = False
     make_config: Callable[[InitSpec, int], PreTrainedConfig]
     train_tokenizer: Callable[[Iterable[str], int, int], PreTrainedTokenizerBase]
 

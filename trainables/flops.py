@@ -16,6 +16,20 @@ class EncoderShape(NamedTuple):
     intermediate_size: int
     is_prenorm: bool = False
     """Whether a layer is normalised before its attention, so that its own norm asks for the gradients of queries, keys and values."""
+    is_gated: bool = False
+    """Whether the feed-forward part has a third matrix, whose products gate those of the first."""
+    attention_size: int | None = None
+    """Of queries, keys and values, over all attention heads; None where it is the hidden size."""
+
+    @property
+    def layer_weights(self) -> int:
+        """Of the matrices of one layer."""
+        return 4 * self.hidden_size * self.width + (3 if self.is_gated else 2) * self.hidden_size * self.intermediate_size
+
+    @property
+    def width(self) -> int:
+        """Of queries, keys and values."""
+        return self.attention_size or self.hidden_size
 
 
 def step_flops(shape: EncoderShape, rule: Rule, num_tokens: float, sum_of_squared_lengths: float) -> float:
@@ -25,12 +39,11 @@ def step_flops(shape: EncoderShape, rule: Rule, num_tokens: float, sum_of_square
     gradients of its inputs, and once more for those of its weights where these are trained. Below the lowest trained layer nothing
     asks for gradients: its queries, keys and values pass none on.
     """
-    weights = 4 * shape.hidden_size**2 + 2 * shape.hidden_size * shape.intermediate_size
-    linear = 2.0 * weights * num_tokens
-    attention = 4.0 * shape.hidden_size * sum_of_squared_lengths
+    linear = 2.0 * shape.layer_weights * num_tokens
+    attention = 4.0 * shape.width * sum_of_squared_lengths
     num_backward = shape.num_layers + 1 - max(rule.lowest_depth, 1)
-    adapters = 8.0 * rule.adapter_rank * shape.hidden_size * num_tokens  # two of them, of two matrices each
+    adapters = 4.0 * rule.adapter_rank * (shape.hidden_size + shape.width) * num_tokens  # two of them, of two matrices each
     forward = shape.num_layers * (linear + attention + adapters)
     backward = num_backward * (linear + 2 * attention + 2 * adapters + (linear if rule.parts == "all" else 0.0))
     is_bottom = num_backward > 0 and rule.lowest_depth > 0 and not (shape.is_prenorm and rule.parts == "all")
-    return forward + backward - (6.0 * shape.hidden_size**2 * num_tokens if is_bottom else 0.0)
+    return forward + backward - (6.0 * shape.hidden_size * shape.width * num_tokens if is_bottom else 0.0)

@@ -7,7 +7,7 @@ Legend: `B` sequences, `T` packed tokens, `N` examples, `O` options, `L` longest
 `M` tokens to predict, `V` vocabulary.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +37,19 @@ class Encoded(NamedTuple):
     """The encoder's own embedding matrix, to decode with."""
 
 
+Summary = Literal["first", "mean"]
+"""What stands for a whole sequence: its first token, or the mean over its tokens, special ones included."""
+
+
+def _summaries(encoded: Encoded, summary: Summary) -> Tensor:
+    """[B, D], a vector a sequence."""
+    hidden_TD, packed = encoded.hidden_TD, encoded.packed
+    if summary == "first":
+        return hidden_TD.index_select(0, packed.starts_B)
+    lengths_B = packed.runs.bounds_B1.diff()
+    return torch.segment_reduce(hidden_TD.float(), "mean", lengths=lengths_B.long(), unsafe=True).to(hidden_TD.dtype)
+
+
 class Head(Protocol):
     """Scores from hidden states, and the summed loss of the scores."""
 
@@ -46,17 +59,18 @@ class Head(Protocol):
 
 
 class ClassificationHead(nn.Module):
-    """Logits [B, C] from the first token of each sequence; the loss is summed over examples."""
+    """Logits [B, C] from the summary of each sequence; the loss is summed over examples."""
 
-    def __init__(self, hidden_size: int, num_classes: int, dropout: float) -> None:
+    def __init__(self, hidden_size: int, num_classes: int, dropout: float, summary: Summary) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
+        self.summary = summary
 
     def forward(self, encoded: Encoded) -> Tensor:
-        first_BD = self.dropout(encoded.hidden_TD.index_select(0, encoded.packed.starts_B))
-        logits_BC: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(first_BD))))
+        summary_BD = self.dropout(_summaries(encoded, self.summary))
+        logits_BC: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(summary_BD))))
         return logits_BC.float()
 
     def loss(self, logits_BC: Tensor, packed: Packed) -> Tensor:
@@ -64,17 +78,17 @@ class ClassificationHead(nn.Module):
 
 
 class ChoiceHead(nn.Module):
-    """One score [B] an option, from the first token of its sequence; the loss is summed over questions."""
+    """One score [B] an option, from the summary of its sequence; the loss is summed over questions."""
 
-    def __init__(self, hidden_size: int, dropout: float) -> None:
+    def __init__(self, hidden_size: int, dropout: float, summary: Summary) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, 1)
         self.dropout = nn.Dropout(dropout)
+        self.summary = summary
 
     def forward(self, encoded: Encoded) -> Tensor:
-        first_BD = encoded.hidden_TD.index_select(0, encoded.packed.starts_B)
-        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(first_BD))))
+        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(_summaries(encoded, self.summary)))))
         return logits_B1.squeeze(1).float()
 
     def loss(self, logits_B: Tensor, packed: Packed) -> Tensor:
@@ -145,24 +159,27 @@ def num_averaged(features: Features) -> int:
             return len(features.second_segment)
 
 
-def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int) -> nn.Module:
+def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int, summary: Summary = "first") -> nn.Module:
     """A fresh head for an encoder; its weights depend on the task's name and the seed alone, not on what is made beside it."""
+    is_t5 = config.model_type == "mt5"  # which names all this otherwise
+    dropout = float(config.dropout_rate if is_t5 else config.hidden_dropout_prob)
+    spread = float(config.hidden_size**-0.5 if is_t5 else config.initializer_range)
     match shape.kind:
         case "classification":
-            head: nn.Module = ClassificationHead(config.hidden_size, len(shape.labels), config.hidden_dropout_prob)
+            head: nn.Module = ClassificationHead(config.hidden_size, len(shape.labels), dropout, summary)
         case "multiple_choice":
-            head = ChoiceHead(config.hidden_size, config.hidden_dropout_prob)
+            head = ChoiceHead(config.hidden_size, dropout, summary)
         case "tagging":
-            head = TaggingHead(config.hidden_size, len(shape.labels), config.hidden_dropout_prob)
+            head = TaggingHead(config.hidden_size, len(shape.labels), dropout)
         case "span_qa":
             head = SpanHead(config.hidden_size)
         case "mlm":
-            head = MaskedTokenHead(config.hidden_size, config.vocab_size, config.layer_norm_eps)
+            head = MaskedTokenHead(config.hidden_size, config.vocab_size, config.layer_norm_epsilon if is_t5 else config.layer_norm_eps)
         case _:
             raise ValueError(f"task {shape.task!r} is of kind {shape.kind!r}, which has no head")
     generator = torch.Generator().manual_seed(derive_seed("head", shape.task, seed))
     for module in head.modules():
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=config.initializer_range, generator=generator)
+            nn.init.normal_(module.weight, std=spread, generator=generator)
             nn.init.zeros_(module.bias)
     return head

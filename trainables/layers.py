@@ -11,9 +11,10 @@ PATTERN = r"all|head|no_embeddings|bias_norm|top_[1-9]\d*|frozen_[1-9]\d*|lora_[
 the biases); the last K layers; all but the embeddings and the first K layers; low-rank adapters of rank K beside the queries and
 values of every layer (Hu et al. 2022), which are added into the weights at the end."""
 
-_LAYER_NUMBER = re.compile(r"\.layer\.(\d+)\.")
+_LAYER_NUMBER = re.compile(r"\.(?:layer|block)\.(\d+)\.")
+"""T5 calls layers blocks, and the parts of one layers."""
 _LAST_NORM = "encoder.encoder."
-"""Where a parameter that belongs to no layer of the encoder's stack lies: the norm after the last layer, which XLM-R XL has."""
+"""Where a parameter that belongs to no layer of the encoder's stack lies: the norm after the last layer, which XLM-R XL and mT5 have."""
 
 
 class Rule(NamedTuple):
@@ -54,7 +55,7 @@ def depth_of(name: str, num_layers: int) -> int:
         return num_layers + 1
     if (layer := _LAYER_NUMBER.search(name)) is not None:
         return int(layer[1]) + 1
-    return num_layers if name.startswith(_LAST_NORM) else 0
+    return num_layers if name.startswith(_LAST_NORM) and "embed" not in name else 0
 
 
 def is_trained(name: str, rule: Rule, num_layers: int) -> bool:

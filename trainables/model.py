@@ -7,12 +7,12 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape
@@ -36,6 +36,8 @@ class Model(nn.Module):
         super().__init__()
         self.family = FAMILIES.load(family)
         self.encoder = encoder
+        if self.family.prepare is not None:
+            self.family.prepare(encoder)
         self.shapes = {shape.task: shape for shape in heads}
         self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})
         self.precision = precision
@@ -81,15 +83,14 @@ class Model(nn.Module):
     @property
     def shape(self) -> EncoderShape:
         """What the operations of a step are counted from."""
-        config = self.encoder.config
-        return EncoderShape(self.num_layers, int(config.hidden_size), int(config.intermediate_size), self.family.is_prenorm)
+        return self.family.shape(self.encoder.config)
 
     def add_adapters(self, rank: int) -> None:
         """Puts low-rank adapters beside the queries and values of every layer, at first without effect (Hu et al. 2022); the learning of
         all ranks is about equally fast, for their scale is 2."""
         from peft import LoraConfig, LoraModel  # GPU machines may lack it, and no other training needs it
 
-        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=["query", "value"])
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(self.family.adapted))
         self._adapters = (LoraModel(self.encoder, config, "default"),)
 
     def merge_adapters(self) -> None:
@@ -116,15 +117,28 @@ class Model(nn.Module):
 
 def load_encoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
     """The encoder in a folder or on the hub, in float32, without a pooler: heads bring their own."""
+    reader, options = _reader(AutoConfig.from_pretrained(source, revision=revision))
     return cast(
         PreTrainedModel,
-        AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, add_pooling_layer=False),
+        reader.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, **options),
     )
+
+
+def fresh_encoder(config: PreTrainedConfig) -> PreTrainedModel:
+    """An encoder with the random weights that torch's generator gives."""
+    reader, options = _reader(config)
+    return cast(PreTrainedModel, reader.from_config(config, attn_implementation=ATTENTION, **options))
+
+
+def _reader(config: PreTrainedConfig) -> tuple[Any, dict[str, bool]]:
+    """What makes the encoder of a configuration, and how it is told to leave out what heads do; of mT5 `AutoModel` has the decoder too."""
+    return (AutoModelForTextEncoding, {}) if config.model_type == "mt5" else (AutoModel, {"add_pooling_layer": False})
 
 
 def with_fresh_heads(family: str, encoder: PreTrainedModel, shapes: Sequence[HeadShape], seed: int, precision: "Precision") -> Model:
     """`encoder` with a new head for each task."""
-    return Model(family, encoder, {shape: make_head(shape, encoder.config, seed) for shape in shapes}, precision)
+    summary = FAMILIES.load(family).summary
+    return Model(family, encoder, {shape: make_head(shape, encoder.config, seed, summary) for shape in shapes}, precision)
 
 
 def inherit_head(model: Model, source: str | Path, task: str) -> None:

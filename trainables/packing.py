@@ -144,13 +144,18 @@ def packed_attention(
     _mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    position_bias: Tensor | None = None,
     *,
     runs: Runs,
     **_others: object,  # transformers hands over what it hands to every attention function
 ) -> tuple[Tensor, None]:
-    """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E]."""
+    """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E].
+
+    `position_bias` [1, H, L, L], added to what a softmax is taken of, is that of the longest sequence: it is a function of the distance,
+    so that a shorter one's is its corner.
+    """
     query_THE, key_THE, value_THE = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
-    if query.is_cuda and query.dtype != torch.float32:
+    if query.is_cuda and query.dtype != torch.float32 and position_bias is None:
         # what torch.nn.attention.varlen calls; that wrapper has no dropout
         bounds, longest = runs.bounds_B1, runs.longest
         output_THE: Tensor = torch.ops.aten._flash_attention_forward(
@@ -163,7 +168,8 @@ def packed_attention(
     pieces = zip(runs.equal_lengths, query_THE.split(sizes), key_THE.split(sizes), value_THE.split(sizes), strict=True)
     for shape, *states in pieces:
         query_BHLE, key_BHLE, value_BHLE = (piece.unflatten(0, shape).transpose(1, 2) for piece in states)
-        output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, dropout_p=dropout, scale=scaling)
+        bias = None if position_bias is None else position_bias[:, :, : shape[1], : shape[1]].to(query.dtype)
+        output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
         outputs.append(output_BHLE.transpose(1, 2).flatten(0, 1))
     return torch.cat(outputs).unsqueeze(0), None
 
@@ -171,11 +177,11 @@ def packed_attention(
 AttentionInterface.register(ATTENTION, packed_attention)
 
 
-def attention_kernel(device: torch.device, precision: str) -> str:
-    """What `packed_attention` calls for weights and activations of this precision."""
-    if device.type == "cuda" and precision != "float32":
+def attention_kernel(device: torch.device, precision: str, has_bias: bool) -> str:
+    """What `packed_attention` calls for weights and activations of this precision, with a position bias or without."""
+    if device.type == "cuda" and precision != "float32" and not has_bias:
         return "flash attention of variable length"
-    return "scaled_dot_product_attention of each run of equal lengths"
+    return f"scaled_dot_product_attention of each run of equal lengths{', with a position bias' if has_bias else ''}"
 
 
 def _ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Indices:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoModel
 
 from trainables.family import FAMILIES
+from trainables.model import fresh_encoder
 from trainables.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -22,6 +22,6 @@ def save_random_encoder(spec: InitSpec, texts: Iterable[str], folder: Path) -> N
     tokenizer = family.train_tokenizer(texts, spec.vocabulary_size, spec.max_positions)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("encoder", spec.seed))
-        encoder = AutoModel.from_config(family.make_config(spec, len(tokenizer)), add_pooling_layer=False)
+        encoder = fresh_encoder(family.make_config(spec, len(tokenizer)))
     encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from transformers import MT5Config, MT5EncoderModel
 
 import trainables.pocket
 from sweeps.cost import StudyCost, largest_point
@@ -120,7 +121,27 @@ def test_parameters_are_those_of_the_published_encoders(hub, millions):
 @pytest.mark.parametrize(("hub", "billions"), [("facebook/xlm-roberta-xl", 3.5), ("facebook/xlm-roberta-xxl", 10.7)])
 def test_the_largest_encoders_have_about_as_many_parameters_as_their_paper_says(hub, billions):
     shape, vocabulary_size, num_positions = HUB[hub]
+    assert num_positions is not None
     assert count_parameters(shape, vocabulary_size, num_positions, 1) / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+@pytest.mark.parametrize("size", ["random", "folder"])
+def test_parameters_of_an_mt5_encoder_are_those_that_it_has(size, tmp_path):
+    """With heads of 64, as all published ones have."""
+    config = MT5Config(vocab_size=300, d_model=128, d_kv=64, d_ff=96, num_layers=3, num_heads=2 if size == "random" else 3)
+    encoder = MT5EncoderModel(config)
+    made = {"hidden_size": 128, "num_layers": 3, "num_heads": 2, "intermediate_size": 96, "vocabulary_size": 300}
+    encoder.save_pretrained(tmp_path)
+    origin = {"random": {**made, "tokenizer_text": ["pocket_text"]}} if size == "random" else {"folder": str(tmp_path)}
+    found = encoder_of(Model.model_validate({"family": "mt5", **origin}), Path())
+    assert found is not None
+    assert found.num_parameters == sum(parameter.numel() for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize(("size", "millions"), [("small", 147), ("base", 277), ("large", 564), ("xl", 1670), ("xxl", 5700)])
+def test_encoders_of_mt5_hold_about_half_of_its_parameters(size, millions):
+    shape, vocabulary_size, _ = HUB[f"google/mt5-{size}"]
+    assert count_parameters(shape, vocabulary_size, 0, 1) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS.names if TASKS.load(name).generate is not None])

@@ -107,7 +107,7 @@ def test_the_shape_of_a_well_known_encoder_is_known_before_it_is_loaded(changes,
     [
         ("config.json", "models.one.folder: BASE/encoder holds no config.json; it must be a folder that from_pretrained"),
         ("model.safetensors", "models.one.folder: BASE/encoder holds no model.safetensors or model.safetensors.index.json or "),
-        ("tokenizer.json", "models.one.folder: BASE/encoder holds no tokenizer.json or sentencepiece.bpe.model or vocab.txt;"),
+        ("tokenizer.json", "models.one.folder: BASE/encoder holds no tokenizer.json or sentencepiece.bpe.model or spiece.model or "),
     ],
 )
 def test_a_folder_without_a_file_is_refused(base, file, message):
@@ -139,3 +139,24 @@ def test_a_folder_of_another_family_is_refused(base):
 def test_a_broken_file_is_named(base, file, content, message):
     (base / "encoder" / file).write_bytes(content)
     assert problem(base, study()).startswith(message)
+
+
+MT5 = {"family": "mt5", "hub": "google/mt5-small"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"intermediates": {"text": {"tasks": {"pocket_text": {}}}}}, "intermediates.text.tasks.pocket_text"),
+        ({"models": {"one": {**MT5, "pretraining": {"tasks": ["pocket_text"]}}}}, "models.one.pretraining.tasks.pocket_text"),
+        (
+            {"intermediates": ["pocket_rank_choice"], "axes": {"text": {"with": {"mixed_in": {"pocket_text": {"share": 0.2}}}}}},
+            "axes.text.with.mixed_in.pocket_text",
+        ),
+    ],
+)
+def test_an_encoder_without_a_mask_token_is_not_trained_to_unmask(tmp_path, changes, place):
+    fields = {"name": "masked", "source_language": "qaa", "models": {"one": MT5}, "targets": ["pocket_rank_class"]}
+    assert problem(tmp_path, Study.model_validate(fields | changes)) == (
+        f"{place}: masked-language modelling, but models.one has no mask token; leave the task out, or the model"
+    )

@@ -61,8 +61,9 @@ def test_features_keep_their_promises(kind: Kind, family: str) -> None:
     assert (np.diff(features.example) >= 0).all()
     assert set(features.example.tolist()) == set(range(num_examples))
     assert features.num_examples == num_examples
-    assert {sequence[0] for sequence in sequences(features)} == {tokenizer.cls_token_id}
-    assert {sequence[-1] for sequence in sequences(features)} == {tokenizer.sep_token_id}
+    template = template_of(tokenizer)
+    assert {sequence[: len(template.single_prefix)] == template.single_prefix for sequence in sequences(features)} == {True}
+    assert {sequence[-1:] == template.single_suffix for sequence in sequences(features)} == {True}
     shape = {"tagging": (num_tokens,), "mlm": (num_tokens,), "span_qa": (num_sequences, 2), "retrieval": (0,)}.get(kind, (num_examples,))
     assert features.targets.shape == shape
     assert features.char_spans.shape == (num_tokens if kind == "span_qa" else 0, 2)
@@ -119,7 +120,7 @@ def test_no_word_of_a_sentence_is_lost(family: str, max_length: int) -> None:
     for example, first, end in zip(features.example, features.offsets[:-1], features.offsets[1:], strict=True):
         targets = features.targets[first:end]
         tags.setdefault(int(example), []).extend(labels[target] for target in targets if target != IGNORED)
-        assert targets[1] != IGNORED, "a sequence starts with a word"
+        assert targets[len(template_of(toy_tokenizer(family)).single_prefix)] != IGNORED, "a sequence starts with a word"
     assert list(tags.values()) == [
         list(example.tags) for example in toy_examples("tagging") if isinstance(example, Sentence) and example.tags
     ]

@@ -51,14 +51,18 @@ def config_fields(spec: InitSpec, vocabulary_size: int) -> dict[str, Any]:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, max_length: int) -> XLMRobertaTokenizer:
-    """Unigram (Kudo 2018) over words, as SentencePiece trains it."""
+    learned = learn_pieces(texts, vocabulary_size, SPECIAL_TOKENS)
+    return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + learned, model_max_length=max_length)
+
+
+def learn_pieces(texts: Iterable[str], vocabulary_size: int, special_tokens: list[str]) -> list[tuple[str, float]]:
+    """Pieces and scores of a Unigram model (Kudo 2018) over words, as SentencePiece trains it; beside the special tokens."""
     tokenizer = Tokenizer(Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    trainer = UnigramTrainer(vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False)
+    trainer = UnigramTrainer(vocab_size=vocabulary_size, special_tokens=special_tokens, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator((line for text in texts for line in (text, _twins(text))), trainer)
-    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
-    learned = [(piece, score) for piece, score in _settle(vocabulary) if _TWIN not in piece]
-    return XLMRobertaTokenizer(vocab=[(token, 0.0) for token in SPECIAL_TOKENS] + learned, model_max_length=max_length)
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"][len(special_tokens) :]
+    return [(piece, score) for piece, score in _settle(vocabulary) if _TWIN not in piece]
 
 
 def _twins(text: str) -> str:

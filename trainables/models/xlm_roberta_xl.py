@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transformers import XLMRobertaXLConfig
+from transformers import PreTrainedConfig, XLMRobertaXLConfig
 
-from trainables.family import Family
+from trainables.family import Family, shape_of
+from trainables.flops import EncoderShape
 from trainables.models.xlm_roberta import config_fields, first_position, train_tokenizer
 
 if TYPE_CHECKING:
@@ -20,10 +21,14 @@ def make_config(spec: InitSpec, vocabulary_size: int) -> XLMRobertaXLConfig:
     return XLMRobertaXLConfig(**config_fields(spec, vocabulary_size))
 
 
+def shape(config: PreTrainedConfig) -> EncoderShape:
+    return shape_of(config)._replace(is_prenorm=True)
+
+
 FAMILY = Family(
     first_position=first_position,
     has_segments=False,
-    is_prenorm=True,
+    shape=shape,
     make_config=make_config,
     train_tokenizer=train_tokenizer,
 )
