@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTo
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_init, toy_model
 from trainables.family import FAMILIES
-from trainables.inference import embed
+from trainables.inference import embed, predict
 from trainables.model import load_encoder, load_model, save_model
 from trainables.packing import pack
 
@@ -53,6 +53,18 @@ def test_packed_equals_padded(family: str, tmp_path: Path) -> None:
             pieces = model.hidden(packed, layer).split(np.diff(features.offsets)[packed.sequences_B].tolist())
             for sequence, piece in zip(packed.sequences_B, pieces, strict=True):
                 torch.testing.assert_close(piece, expected[sequence][layer], rtol=0, atol=1e-5)
+
+
+def test_heads_read_one_vector_of_each_sequence(family: str, tmp_path: Path) -> None:
+    """The first token's, or of mT5, which puts none before a text, the mean over all."""
+    model = toy_model(family, tmp_path, "classification").eval()
+    features = toy_features("classification")
+    states = [layers[-1] for layers in padded_states(tmp_path, features, family)]
+    vectors_SD = torch.stack([state.mean(0) if family == "mt5" else state[0] for state in states])
+    head = model.heads["classify"]
+    with torch.inference_mode():
+        expected = head.out_proj(torch.tanh(head.dense(vectors_SD))).numpy()
+    np.testing.assert_allclose(predict(model, features, "classify", max_tokens=100), expected, atol=1e-5)
 
 
 def test_embed_pools_each_sequence(family: str, tmp_path: Path) -> None:

@@ -189,14 +189,18 @@ def test_biases_and_layer_norms_can_be_trained_alone(family: str, tmp_path: Path
     assert {name for name in in_encoder if not name.endswith(".bias")} == norms
 
 
-def test_adapters_train_alone_and_end_up_in_the_weights(tmp_path: Path) -> None:
-    model = toy_model("bert", tmp_path, "classification")
+@pytest.mark.parametrize(
+    ("family", "attention", "names"),
+    [("bert", "layer.{}.attention.self", ("query", "value")), ("mt5", "block.{}.layer.0.SelfAttention", ("q", "v"))],
+)
+def test_adapters_train_alone_and_end_up_in_the_weights(family: str, attention: str, names: tuple[str, str], tmp_path: Path) -> None:
+    model = toy_model(family, tmp_path, "classification")
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     trained = run(model, "classification", layers_trained="lora_2")
     after = model.state_dict()
     assert after.keys() == before.keys(), "a plain encoder again"
     changed = {name for name, weight in after.items() if not torch.equal(weight, before[name]) and name.startswith("encoder.")}
-    assert changed == {f"encoder.encoder.layer.{layer}.attention.self.{part}.weight" for layer in (0, 1) for part in ("query", "value")}
+    assert changed == {f"encoder.encoder.{attention.format(layer)}.{name}.weight" for layer in (0, 1) for name in names}
     for name in changed:
         assert torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-4) == 2
     head = sum(weight.numel() for name, weight in after.items() if name.startswith("heads."))
