@@ -303,6 +303,7 @@ def _job(opened: Opened, request: Request) -> Job:
         num_threads=resources.cpus_per_worker,
         places=tuple(opened.builder.synthetic.places.items()),
         num_workers=resources.workers if is_spread(request.spec) else 1,
+        is_sharded=opened.study.models[request.context.model].weights == "sharded",
         use_gpu=resources.gpus_per_worker > 0 and runs_model(request.spec),
         stop_below=request.floors,
         checkpoint_every_s=CHECKPOINT_EVERY_S,

@@ -184,6 +184,8 @@ class Model(Record):
     """Relative to the study file."""
     random: RandomEncoder | None = None
     pretraining: Mixture | None = None
+    weights: Literal["whole", "sharded"] = "whole"
+    """How they lie on the workers that train them, where there are several: whole on each, or in parts, for encoders too large for one."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Model":

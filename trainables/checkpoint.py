@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from trainables.ranks import gathered
+
 _NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.pt")
 _NUM_KEPT = 2
 
@@ -26,23 +28,31 @@ def save_progress(folder: Path, step: int, state: object) -> None:
         stream.seek(0)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     os.replace(aside, folder / f"step-{step:09d}-{digest}.pt")
-    for old in _newest_first(folder)[_NUM_KEPT:]:
+    for _, old in _newest_first(folder)[_NUM_KEPT:]:
         old.unlink()
 
 
 def load_progress(folder: Path) -> Any | None:
-    """The newest whole checkpoint, on the CPU; None if there is none. A damaged one is named in a warning and passed over."""
-    for path in _newest_first(folder):
-        match = _NAME.fullmatch(path.name)
-        with open(path, "rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-            if match is not None and found == match[2]:
-                stream.seek(0)
-                # our own file, its bytes as we wrote them: it holds records of the curve beside tensors
-                return torch.load(stream, map_location="cpu", weights_only=False)
+    """The newest whole checkpoint, on the CPU; None if there is none. A damaged one is named in a warning and passed over.
+
+    Where several ranks have folders of their own, the newest step of which all have one; every rank calls this.
+    """
+    whole = {step: path for step, path in _newest_first(folder) if _is_whole(path)}
+    common = set(whole).intersection(*gathered(set(whole)))
+    # our own file, its bytes as we wrote them: it holds records of the curve beside tensors
+    return torch.load(whole[max(common)], map_location="cpu", weights_only=False) if common else None
+
+
+def _is_whole(path: Path) -> bool:
+    match = _NAME.fullmatch(path.name)
+    with open(path, "rb") as stream:
+        is_whole = match is not None and hashlib.file_digest(stream, "sha256").hexdigest()[:16] == match[2]
+    if not is_whole:
         log.warning("progress checkpoint %s is damaged; falling back to the one before", path)
-    return None
+    return is_whole
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), reverse=True)
+def _newest_first(folder: Path) -> list[tuple[int, Path]]:
+    """By step."""
+    named = ((_NAME.fullmatch(path.name), path) for path in folder.glob("step-*.pt"))
+    return sorted(((int(match[1]), path) for match, path in named if match is not None), reverse=True)

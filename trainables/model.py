@@ -50,10 +50,13 @@ class Model(nn.Module):
 
     def forward(self, packed: Packed, task: str) -> Tensor:
         """The loss of `task`, summed over what it is averaged over."""
-        return self._head(task).loss(self.logits(packed, task), packed)
+        return self._head(task).loss(self._logits(packed, task), packed)
 
     def logits(self, packed: Packed, task: str) -> Tensor:
         """What the head of `task` gives, in float32."""
+        return self._logits(packed, task)
+
+    def _logits(self, packed: Packed, task: str) -> Tensor:  # apart, for sharding puts hooks around both of the above
         embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
         with self._casting():
             return self._head(task)(Encoded(self.hidden(packed), packed, embeddings.weight))
@@ -122,6 +125,13 @@ def load_encoder(source: str | Path, revision: str | None = None) -> PreTrainedM
         PreTrainedModel,
         reader.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, **options),
     )
+
+
+def empty_encoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
+    """The encoder that `load_encoder` gives, without its weights, which takes no memory."""
+    config = AutoConfig.from_pretrained(source, revision=revision, dtype=torch.float32)
+    with torch.device("meta"):
+        return fresh_encoder(config)
 
 
 def fresh_encoder(config: PreTrainedConfig) -> PreTrainedModel:

@@ -368,6 +368,8 @@ class Job(Record):
     """Content hash and path, of the folders and files that examples are made with."""
     num_threads: Annotated[int, Field(gt=0)]
     num_workers: Annotated[int, Field(gt=0)]
+    is_sharded: bool = False
+    """Whether several workers hold the weights that they train in parts, rather than whole on each."""
     use_gpu: bool
     stop_below: tuple[float | None, ...]
     """For each dev evaluation, the score under which this trial is pruned; empty prunes nothing."""

@@ -21,7 +21,7 @@ from trainables.examples import texts_of
 from trainables.heads import HeadShape
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary
-from trainables.model import inherit_head, load_encoder, load_model, save_model, with_fresh_heads
+from trainables.model import empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
@@ -124,10 +124,13 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     ]
     tasks = {head_name(entry.train.task): with_labels(TASKS.load(entry.train.task), entry.train, job.data) for entry in spec.mixture}
     shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
-    model = with_fresh_heads(spec.family, load_encoder(*source), shapes, spec.seed, spec.precision).to(device)
+    is_sharded = job.is_sharded and job.num_workers > 1
+    # the first rank's weights are everybody's where they are sharded, and wait on the CPU
+    encoder = load_encoder(*source) if is_first() or not is_sharded else empty_encoder(*source)
+    model = with_fresh_heads(spec.family, encoder, shapes, spec.seed, spec.precision)
     inherit_head(model, source.folder_or_hub, MLM_HEAD)
     trained = train(
-        model,
+        model if is_sharded else model.to(device),
         spec,
         [TaskData(head_name(entry.train.task), each.features) for entry, each in zip(spec.mixture, prepared, strict=True)],
         read_vocabulary(tokenizer),
@@ -136,6 +139,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         stop_below=job.stop_below,
         checkpoints=store.progress_folder(spec.key),
         checkpoint_every_s=job.checkpoint_every_s,
+        shard_on=device if is_sharded else None,
     )
     if trained.status == "done" and is_first():
         save_model(model, tokenizer, folder)

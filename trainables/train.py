@@ -5,32 +5,29 @@ Everything random is a function of (seed, step), so a training that died goes on
 Legend: `K` optimizer steps.
 """
 
-import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from trainables.checkpoint import load_progress, save_progress
 from trainables.features import Features
 from trainables.flops import step_flops
-from trainables.heads import num_averaged
-from trainables.layers import depth_of, learning_rate_scale, rule_of, thawed
+from trainables.layers import Rule, depth_of, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
-from trainables.packing import pack, split_units, take, unit_bounds
-from trainables.ranks import as_first_says, rank_and_number
-from trainables.schedule import count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
+from trainables.packing import take, unit_bounds
+from trainables.parallel import Spread, moments, put_moments
+from trainables.ranks import as_first_says
+from trainables.schedule import Turn, count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
 from trainables.seeds import derive_seed, generator
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
@@ -98,12 +95,29 @@ class Progress:
     step_seconds: float
     """Spent on steps alone, without evaluations and checkpoints."""
 
+    def count(self, batch: Features, flops: float) -> None:
+        """A step on `batch` was taken."""
+        self.step += 1
+        self.num_tokens += len(batch.token_ids)
+        self.num_examples += batch.num_examples
+        self.flops += flops
+
 
 class TaskData(NamedTuple):
     """What one entry of the mixture trains: a task's head, on these features. Two entries may share a task, in two languages."""
 
     task: str
     features: Features
+
+
+class Course(NamedTuple):
+    """What is settled before the first step, by the spec and the sizes of the mixture alone."""
+
+    num_units: list[int]
+    """Of each entry of the mixture."""
+    num_steps: int
+    turns: Sequence[Turn]
+    eval_steps: Collection[int]
 
 
 def train(
@@ -118,122 +132,127 @@ def train(
     checkpoints: Path | None = None,
     checkpoint_every_s: float = math.inf,
     max_tokens: int = 8192,
+    shard_on: torch.device | None = None,
 ) -> Trained:
     """Trains `model` in place on the data of `spec.mixture`, entry for entry.
 
-    Where a process group is up, every rank calls this: each computes its share of every batch and of every evaluation, rank 0
-    alone saves, all report. `max_tokens` go forward at once, which changes no result. FloatingPointError if a loss is not finite.
+    Where a process group is up, every rank calls this: each computes its share of every batch and of every evaluation, and all
+    report. With `shard_on` they hold the weights in parts, on that device, and only the first rank's model is trained in the end.
+    `max_tokens` go forward at once, which changes no result. FloatingPointError if a loss is not finite.
     """
-    num_units = [len(unit_bounds(entry.features)) - 1 for entry in mixture]
-    num_steps = count_steps(spec, num_units)
-    turns = draw_turns(spec, num_units, num_steps)
-    eval_steps = space_evals(num_steps, spec.num_evals)
-    rank, num_ranks = rank_and_number()
-    if spec.batch_size < num_ranks:
-        raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {num_ranks} workers that share it")
-
-    rule = rule_of(spec.layers_trained, model.num_layers)
-    if rule.adapter_rank:
-        torch.manual_seed(derive_seed("adapters", spec.seed))
-        model.add_adapters(rule.adapter_rank)
-    model.freeze(rule)
-    model.train()
-    num_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    optimizer = make_optimizer(model, spec)
-    progress = resume(checkpoints, model, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
-    progress.losses_K = progress.losses_K.to(model.device)
+    course = settle(spec, mixture)
+    num_steps = course.num_steps
+    rule = trained = with_adapters(model, spec)
+    spread = Spread(model, shard_on)
+    if spec.batch_size < spread.num_ranks:
+        raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {spread.num_ranks} workers that share it")
+    spread.freeze(rule)
+    spread.model.train()
+    num_trained = sum(parameter.numel() for parameter in spread.model.parameters() if parameter.requires_grad)
+    optimizer = make_optimizer(spread.model, spec)
+    progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
+    progress.losses_K = progress.losses_K.to(spread.model.device)
     seconds_before, is_pruned = progress.seconds, False
-    trained, replica = rule, replicate(model) if num_ranks > 1 else model
     began_at = saved_at = stepped_at = time.monotonic()
 
     for step in range(progress.step, num_steps):
-        torch.manual_seed(derive_seed("dropout", spec.seed, step, rank))
-        learning_rate = spec.learning_rate * warm_up_and_decay(step, num_steps, spec.warmup_fraction)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * group["scale"]
+        torch.manual_seed(derive_seed("dropout", spec.seed, step, spread.rank))
+        learning_rate = set_learning_rate(optimizer, spec, step, num_steps)
         if spec.unfreezing == "gradual" and (now := thawed(rule, step, num_steps, model.num_layers)) != trained:
             trained = now
-            model.freeze(trained)
-            replica = replicate(model) if num_ranks > 1 else model
+            spread.freeze(trained)
 
-        entry, place = turns[step]
-        task, features = mixture[entry]
-        batch = take(features, draw_units(spec.seed, entry, num_units[entry], spec.batch_size, place))
-        if batch.kind == "mlm":
-            batch = mask_tokens(batch, vocabulary, generator("mask", spec.seed, step))
-        progress.losses_K[step] = compute_gradients(replica, batch, task, max_tokens, rank, num_ranks)
-        clip_grad_norm_(model.parameters(), spec.max_grad_norm)
+        task, batch = next_batch(course, spec, mixture, vocabulary, step)
+        progress.losses_K[step] = spread.compute_gradients(batch, task, max_tokens)
+        clip_grad_norm_(spread.model.parameters(), spec.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
 
-        progress.step += 1
-        progress.num_tokens += len(batch.token_ids)
-        progress.num_examples += batch.num_examples
-        progress.flops += step_flops(model.shape, trained, len(batch.token_ids), int(np.square(np.diff(batch.offsets)).sum()))
-        is_eval = progress.step in eval_steps
+        progress.count(batch, step_flops(model.shape, trained, len(batch.token_ids), int(np.square(np.diff(batch.offsets)).sum())))
+        is_eval = progress.step in course.eval_steps
         if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
             continue
         check_finite(progress.losses_K[: progress.step], spec, num_steps)
         progress.step_seconds += time.monotonic() - stepped_at
 
         if is_eval:
-            score, dev = evaluate(model, evaluate_dev)
+            score, dev = evaluate(spread.model, evaluate_dev)
             since = progress.curve[-1].step if progress.curve else 0
             train_loss = progress.losses_K[since : progress.step].mean().item()
-            point = Point(progress.step, progress.num_examples / sum(num_units), train_loss, learning_rate, score, dev)
+            point = Point(progress.step, progress.num_examples / sum(course.num_units), train_loss, learning_rate, score, dev)
             report(point)
-            remember(point, progress, model if spec.keep == "best" and progress.step < num_steps else None)
+            remember(point, progress, spread if spec.keep == "best" and progress.step < num_steps else None)
             is_pruned = is_below(score, stop_below, len(progress.curve) - 1)
             if is_pruned or is_out_of_patience(spec.patience, progress):
                 break
-        if checkpoints is not None and rank == 0 and time.monotonic() - saved_at >= checkpoint_every_s:
+        if checkpoints is not None and as_first_says(time.monotonic() - saved_at >= checkpoint_every_s):
             progress.seconds = seconds_before + time.monotonic() - began_at
-            save_progress(checkpoints, progress.step, snapshot(model, optimizer, progress))
+            save(checkpoints, spread, optimizer, progress)
             saved_at = time.monotonic()
         stepped_at = time.monotonic()
 
     if spec.keep == "best" and progress.best_weights is not None:
-        model.load_state_dict(progress.best_weights)
+        spread.put_weights(progress.best_weights)
+    spread.gather()
     model.merge_adapters()
+    return outcome(progress, spec, "pruned" if is_pruned else "done", seconds_before, effort_of(model, mixture, num_trained, progress))
+
+
+def settle(spec: "TrainSpec", mixture: Sequence[TaskData]) -> Course:
+    """How many steps there are, which entry each one trains, and after which the model is evaluated."""
+    num_units = [len(unit_bounds(entry.features)) - 1 for entry in mixture]
+    num_steps = count_steps(spec, num_units)
+    return Course(num_units, num_steps, draw_turns(spec, num_units, num_steps), space_evals(num_steps, spec.num_evals))
+
+
+def with_adapters(model: Model, spec: "TrainSpec") -> Rule:
+    """What is trained of the model, which is given adapters where these are."""
+    rule = rule_of(spec.layers_trained, model.num_layers)
+    if rule.adapter_rank:
+        torch.manual_seed(derive_seed("adapters", spec.seed))
+        model.add_adapters(rule.adapter_rank)
+    return rule
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, spec: "TrainSpec", step: int, num_steps: int) -> float:
+    """Sets every group to its part of the step's learning rate, and returns that."""
+    learning_rate = spec.learning_rate * warm_up_and_decay(step, num_steps, spec.warmup_fraction)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group["scale"]
+    return learning_rate
+
+
+def next_batch(course: Course, spec: "TrainSpec", mixture: Sequence[TaskData], vocabulary: Vocabulary, step: int) -> tuple[str, Features]:
+    """The task of a step and its whole batch, masked where tokens are to be predicted."""
+    entry, place = course.turns[step]
+    task, features = mixture[entry]
+    batch = take(features, draw_units(spec.seed, entry, course.num_units[entry], spec.batch_size, place))
+    return task, mask_tokens(batch, vocabulary, generator("mask", spec.seed, step)) if batch.kind == "mlm" else batch
+
+
+def outcome(progress: Progress, spec: "TrainSpec", status: Literal["done", "pruned"], seconds_before: float, effort: Effort) -> Trained:
+    """What a training that is over came to."""
     kept = progress.best if spec.keep == "best" else len(progress.curve) - 1
     return Trained(
-        status="pruned" if is_pruned else "done",
+        status=status,
         curve=tuple(progress.curve),
         kept=progress.curve[kept] if progress.curve and kept is not None else None,
         losses_K=progress.losses_K[: progress.step].cpu().numpy(),
         num_tokens=progress.num_tokens,
         num_examples=progress.num_examples,
         seconds_before=seconds_before,
-        effort=Effort(
-            num_examples=sum(entry.features.num_examples for entry in mixture),
-            num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-            num_trained=num_trained,
-            flops=progress.flops,
-            seconds=progress.step_seconds,
-        ),
+        effort=effort,
     )
 
 
-def replicate(model: Model) -> DistributedDataParallel:
-    """The model with its gradients averaged over ranks; in a mixture a step leaves the other tasks' heads unused."""
-    return DistributedDataParallel(model, find_unused_parameters=len(model.heads) > 1, broadcast_buffers=False)
-
-
-def compute_gradients(replica: nn.Module, batch: Features, task: str, max_tokens: int, rank: int, num_ranks: int) -> Tensor:
-    """Accumulates the gradients of the mean loss of the whole batch, of which this rank computes its share; returns that mean."""
-    device = next(replica.parameters()).device
-    num = max(num_averaged(batch), 1)
-    loss = torch.zeros((), device=device)
-    shares = list(split_units(batch, max_tokens, rank, num_ranks))
-    for place, sequences in enumerate(shares, 1):
-        is_last = place == len(shares)
-        with contextlib.nullcontext() if is_last or not isinstance(replica, DistributedDataParallel) else replica.no_sync():
-            share: Tensor = replica(pack(batch, sequences, device), task) / num
-            (share * num_ranks).backward()  # what is averaged over ranks must be multiplied by them to be a sum
-        loss += share.detach()
-    if num_ranks > 1:
-        dist.all_reduce(loss)
-    return loss
+def effort_of(model: Model, mixture: Sequence[TaskData], num_trained: int, progress: Progress) -> Effort:
+    return Effort(
+        num_examples=sum(entry.features.num_examples for entry in mixture),
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        num_trained=num_trained,
+        flops=progress.flops,
+        seconds=progress.step_seconds,
+    )
 
 
 def make_optimizer(model: Model, spec: "TrainSpec") -> torch.optim.AdamW:
@@ -276,8 +295,8 @@ def check_finite(losses_K: Tensor, spec: "TrainSpec", num_steps: int) -> None:
         )
 
 
-def remember(point: Point, progress: Progress, model: nn.Module | None) -> None:
-    """Adds an evaluation to the curve and, if it is the best so far, sets aside the weights of `model`, if one is given.
+def remember(point: Point, progress: Progress, spread: Spread | None) -> None:
+    """Adds an evaluation to the curve and, if it is the best so far, sets aside the weights of `spread`, if it is given.
 
     Where there are no scores, the last weights are as good as any.
     """
@@ -285,7 +304,8 @@ def remember(point: Point, progress: Progress, model: nn.Module | None) -> None:
     progress.curve.append(point)
     if point.score is None or best is None or point.score > best:
         progress.best = len(progress.curve) - 1
-        progress.best_weights = copy_weights(model) if model is not None else None
+        weights = spread.weights() if spread is not None else None
+        progress.best_weights = None if weights is None else {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
 
 
 def is_out_of_patience(patience: int | None, progress: Progress) -> bool:
@@ -299,20 +319,19 @@ def is_below(score: float | None, stop_below: Sequence[float | None], place: int
     return score is not None and threshold is not None and score < threshold
 
 
-def copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+def save(folder: Path, spread: Spread, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Writes the state of a training as it is now, on the ranks that hold some of it."""
+    if spread.saves:
+        state = {"model": spread.weights(), "optimizer": moments(optimizer), "progress": progress}
+        save_progress(spread.checkpoints(folder), progress.step, state)
 
 
-def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> dict[str, object]:
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progress": progress}
-
-
-def resume(checkpoints: Path | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
+def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer) -> Progress | None:
     """Puts the newest whole checkpoint, if there is one, into the model and the optimizer."""
-    state = load_progress(checkpoints) if checkpoints is not None else None
+    state = load_progress(spread.checkpoints(folder)) if folder is not None else None
     if state is None:
         return None
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    spread.put_weights(state["model"])
+    put_moments(optimizer, state["optimizer"])
     progress: Progress = state["progress"]
     return progress

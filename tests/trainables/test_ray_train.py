@@ -31,13 +31,13 @@ def three_cpus() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unfreezing", ["at_once", "gradual"])
+@pytest.mark.parametrize(("unfreezing", "is_sharded"), [("at_once", False), ("gradual", False), ("at_once", True)])
 @pytest.mark.usefixtures("three_cpus")
-def test_two_workers_compute_what_one_does(unfreezing: str, tmp_path: Path) -> None:
+def test_two_workers_compute_what_one_does(unfreezing: str, is_sharded: bool, tmp_path: Path) -> None:
     folder = write_toy_data(tmp_path)
     jobs = {}
-    for name, num_workers in (("alone", 1), ("shared", 2)):
-        settings = {"store": str(folder / name), "num_workers": num_workers}
+    for name, num_workers in (("alone", 1), ("shared", 2)):  # alone, `is_sharded` says nothing
+        settings = {"store": str(folder / name), "num_workers": num_workers, "is_sharded": is_sharded}
         encoder = run_stage(init_job(folder, **settings | {"num_workers": 1}), Store(settings["store"], folder), ignore)
         jobs[name] = train_job(folder, encoder.key, settings, num_evals=6, keep="last", unfreezing=unfreezing)
     alone = run_stage(jobs["alone"], Store(jobs["alone"].store, folder), ignore)
@@ -75,11 +75,11 @@ def test_two_workers_score_what_one_does_to_the_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(("rank", "is_sharded"), [(0, False), (1, True)])
 @pytest.mark.usefixtures("three_cpus")
-def test_a_killed_worker_is_no_fault_of_the_stage_and_the_next_attempt_goes_on(rank: int, tmp_path: Path) -> None:
+def test_a_killed_worker_is_no_fault_of_the_stage_and_the_next_attempt_goes_on(rank: int, is_sharded: bool, tmp_path: Path) -> None:
     folder = write_toy_data(tmp_path)
-    settings = {"store": str(folder / "store"), "num_workers": 2, "checkpoint_every_s": 1e-3}
+    settings = {"store": str(folder / "store"), "num_workers": 2, "is_sharded": is_sharded, "checkpoint_every_s": 1e-3}
     encoder = run_stage(init_job(folder, store=settings["store"]), Store(settings["store"], folder), ignore)
     job = train_job(folder, encoder.key, settings, num_evals=10, keep="last")
     points: list[CurvePoint] = []
@@ -92,9 +92,14 @@ def test_a_killed_worker_is_no_fault_of_the_stage_and_the_next_attempt_goes_on(r
 
     with pytest.raises(WorkerLostError):
         run_stage_on_workers(job, kill)
-    resumed_at = len(points)
-    run_stage_on_workers(job, points.append)
-    assert points[resumed_at].step > points[0].step, "it did not begin anew"
+    num_before = len(points)
+    resumed = run_stage_on_workers(job, points.append)
+    assert points[num_before].step > points[0].step, "it did not begin anew"
+
+    store = Store(str(folder / "alone"), folder)
+    run_stage(init_job(folder, store=store.uri), store, ignore)
+    alone = run_stage(train_job(folder, encoder.key, {"store": store.uri}, num_evals=10, keep="last"), store, ignore)
+    np.testing.assert_allclose([each.train_loss for each in resumed.curve], [each.train_loss for each in alone.curve], rtol=1e-4)
 
 
 @pytest.mark.slow
