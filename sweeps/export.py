@@ -3,7 +3,7 @@
 import functools
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from sweeps.benchmarks import LAYOUTS, file_name
 from sweeps.export_files import WRITERS, Row, label_text
+from sweeps.export_folders import lacking, variant_folder, written_variants
 from sweeps.marks import mark_lines
-from sweeps.results import VARIANT, Evaluation, PairId, PairResult
+from sweeps.results import Evaluation, PairId, PairResult
 from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
 from trainables.data import load_examples
@@ -107,7 +108,7 @@ def _export(opened: Opened, out: Path, labels: Path | None) -> Exported:
                 left_out[f"{found.pair}: {error}"] = None
         files += _write_row(out, row, cells)
         written |= {pair: cell.found for pair, cell in cells.items()}
-        left_out |= dict.fromkeys(_lacking(row, cells))
+        left_out |= dict.fromkeys(lacking([found.pair for found in row], cells))
     if not files:
         raise StudyError("\n".join([f"{opened.study.name}: nothing to export", *left_out]))
     data = {found.pair.target: _data(found.evaluations[0]) for found in written.values()}
@@ -159,56 +160,12 @@ def _write_row(out: Path, row: Sequence[PairResult], cells: Mapping[PairId, Cell
     """Writes the folders of a model and an intermediate; returns their files."""
     seeds = dict.fromkeys(seed for cell in cells.values() for seed in cell.texts)
     files = []
-    for variant, chosen in _written_variants(row, cells):
+    for variant, chosen in written_variants([found.pair for found in row], cells):
         for cell in (cells[pair] for pair in chosen.values() if pair in cells):
             for seed in seeds if cell.serves_all else cell.texts:
                 texts = cell.texts[next(iter(cell.texts)) if cell.serves_all else seed]
-                files += _write(_variant_folder(out, row[0].pair, variant) / f"seed-{seed}" / cell.found.pair.target, texts)
+                files += _write(variant_folder(out, row[0].pair, variant) / f"seed-{seed}" / cell.found.pair.target, texts)
     return files
-
-
-def _written_variants(row: Sequence[PairResult], cells: Mapping[PairId, Cell]) -> Iterator[tuple[str, Mapping[str, PairId]]]:
-    """The variants of a row that have a folder, each with the pair of every target that it takes.
-
-    A variant has one if a pair of its own is in `cells`, and if no other such variant takes all the same pairs, as others take those of
-    `base` where a target with variants has none of that name.
-    """
-    by_target: dict[str, dict[str, PairId]] = {}
-    for found in row:
-        by_target.setdefault(found.pair.target, {})[found.pair.variant] = found.pair
-    variants = tuple(dict.fromkeys(found.pair.variant for found in row if found.pair in cells))
-    chosen = {
-        variant: {target: pair for target, pairs in by_target.items() if (pair := _stand_in(pairs, variant)) is not None}
-        for variant in sorted(variants, key=lambda variant: variant == VARIANT)
-    }
-    kept: list[str] = []
-    for variant, taken in chosen.items():
-        is_in_another = any(taken.items() < other.items() for other in chosen.values())
-        if not is_in_another and not any(taken == chosen[other] for other in kept):
-            kept.append(variant)
-    for variant in variants:
-        if variant in kept:
-            yield variant, chosen[variant]
-
-
-def _stand_in(pairs: Mapping[str, PairId], variant: str) -> PairId | None:
-    """Of a target's pairs by variant, the one in the folder of `variant`: that variant's, else `base`, else the only one there is."""
-    only = next(iter(pairs.values())) if len(pairs) == 1 else None
-    return pairs.get(variant) or pairs.get(VARIANT) or only
-
-
-def _lacking(row: Sequence[PairResult], cells: Mapping[PairId, Cell]) -> Iterator[str]:
-    """A line for each target that a variant's folder lacks, for none of its variants can stand there."""
-    for variant, taken in _written_variants(row, cells):
-        for target in dict.fromkeys(found.pair.target for found in row):
-            if target not in taken:
-                names = ", ".join(found.pair.variant for found in row if found.pair.target == target)
-                yield f"{target}: not in the folders of {variant}, for it has several variants ({names}) and none is that or {VARIANT}"
-
-
-def _variant_folder(out: Path, pair: PairId, variant: str) -> Path:
-    folder = out / pair.model / pair.intermediate
-    return folder if variant == VARIANT else folder / variant
 
 
 def _write(folder: Path, texts: Texts) -> list[Path]:
@@ -252,13 +209,13 @@ def _notes(found: PairResult) -> list[str]:
     """Languages without which no benchmark can be scored on a target, and examples that have no line in its files."""
     target, evaluation = found.pair.target, found.evaluations[0]
     languages = {data.language for data in _data(evaluation)}
-    lacking = {
+    missing = {
         benchmark: [language for language in one.languages[target] if language not in languages]
         for benchmark, one in LANGUAGE_SETS.items()
         if target in one.languages
     }
-    nearest = min(lacking, key=lambda benchmark: len(lacking[benchmark]))
-    notes = [f"{target}: {nearest} is also scored in {', '.join(lacking[nearest])}"] if lacking[nearest] else []
+    nearest = min(missing, key=lambda benchmark: len(missing[benchmark]))
+    notes = [f"{target}: {nearest} is also scored in {', '.join(missing[nearest])}"] if missing[nearest] else []
     dropped = [(use, reason) for use in evaluation.manifest.data if use.purpose == "test" for reason in use.dropped]
     return notes + [
         f"{use.task}/{use.language}: {reason}: {use.dropped[reason]} examples, which have no line in the file" for use, reason in dropped
