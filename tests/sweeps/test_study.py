@@ -71,7 +71,7 @@ def test_a_list_of_names_is_short_for_empty_entries(tmp_path):
             "study.yaml: axes.more.paws.mixed_in.pawsx: it trains on pawsx, which is a target: what it gained there would be no",
         ),
         ("[mnli]", "[none]", "study.yaml: intermediates: 'none' is the baseline, which is always there; leave it out"),
-        ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown model family 'xlmr'; known: bert, xlm_roberta"),
+        ("xlm_roberta,", "xlmr,", "study.yaml: models.xlmr: unknown model family 'xlmr'; known: bert, mt5, xlm_roberta"),
         ("  xnli:", "  xnli: {languages: [en, xx]}", "study.yaml: targets.xnli.languages: xnli has no language 'xx'; known: ar, bg,"),
         (
             "  xnli:",
