@@ -24,6 +24,7 @@ from trainables.specs import (
     EncoderRef,
     EvaluateSpec,
     FolderEncoder,
+    Form,
     HubEncoder,
     InitSpec,
     Length,
@@ -111,7 +112,7 @@ class SpecBuilder:
         initial = self.initial_encoder(model)
         mixture = self.axes.mixture(intermediate, values)
         training = mixture.training.over(self.study.intermediate_training)
-        return self._train(model, initial.ref, self.data.mixture(mixture.tasks), mixture, training, seed)
+        return self._train(model, initial.ref, self.data.mixture(mixture.tasks), mixture, training, seed, self._trained_form(model))
 
     def target_encoder(self, model: str, intermediate: str, way: Way, seed: int) -> Encoder:
         """The encoder that a target training begins from."""
@@ -125,7 +126,8 @@ class SpecBuilder:
     def target(self, model: str, encoder: Encoder, target: str, way: Way, point: Point, seed: int) -> TrainSpec:
         """The training of a target task at one point of the search."""
         training = Training.model_validate(dict(point)).over(self._target_training(target, way))
-        return self._train(model, encoder.ref, (self._target_mixture(target, way),), Mixture(), training, seed)
+        mixture = (self._target_mixture(target, way),)
+        return self._train(model, encoder.ref, mixture, Mixture(), training, seed, self._trained_form(model))
 
     def evaluation(self, model: str, encoder: EncoderRef, target: str, way: Way) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
@@ -147,6 +149,7 @@ class SpecBuilder:
             max_length=training.max_length,
             precision=training.precision,
             retrieval=settings.retrieval.protocols(task)[way.own] if task.kind == "retrieval" else None,
+            form=self._form(model),
         )
 
     def benchmark(self, model: str, direct: EncoderRef, intermediate: EncoderRef, target: str, way: Way) -> BenchmarkSpec:
@@ -206,7 +209,12 @@ class SpecBuilder:
             num_threads=resources.cpus_per_worker,
             on_gpu=resources.gpus_per_worker > 0,
             seed=self.study.seed,
+            form=None if task is None else self._form(model),
         )
+
+    def _form(self, model: str) -> Form | None:
+        form = self.study.models[model].form
+        return None if form == "head" else form
 
     def _leaks(self, model: str, intermediate: str, target: str, way: Way) -> tuple[str, ...]:
         """What is known and measured of a pair's trainings and the examples that it is scored on, one sentence a relation."""
@@ -280,8 +288,19 @@ class SpecBuilder:
             **settings.model_dump(exclude={"tokenizer_text"}),
         )
 
+    def _trained_form(self, model: str) -> Form | None:
+        """Of a text-to-text model dev examples are scored, whatever the others are, so that it is trained once for both."""
+        return None if self._form(model) is None else "scored"
+
     def _train(
-        self, model: str, encoder: EncoderRef, entries: tuple[MixtureTask, ...], mixture: Mixture, training: Training, seed: int
+        self,
+        model: str,
+        encoder: EncoderRef,
+        entries: tuple[MixtureTask, ...],
+        mixture: Mixture,
+        training: Training,
+        seed: int,
+        form: Form | None = None,
     ) -> TrainSpec:
         settings = training.over(DEFAULT_TRAINING).model_dump()
         return TrainSpec.model_validate(
@@ -297,6 +316,7 @@ class SpecBuilder:
                 "examples_cap": mixture.examples_cap,
                 "temperature": mixture.temperature,
                 "seed": seed,
+                "form": form,
             }
         )
 

@@ -26,6 +26,8 @@ from trainables.task import TASKS
 
 NO_SHAPE = "not counted, for the shape of this encoder of the hub is not known"
 
+DECODER = "the decoder of a text-to-text model is not counted"
+
 SMALL_BATCHES = "small batches do not reach that rate, so these take longer"
 
 BYTES_PER_PARAMETER = 4
@@ -86,6 +88,8 @@ class CostModel:
         """A model's encoder, if its shape is known."""
         if model not in self._encoders:
             self._encoders[model] = encoder_of(self._study.models[model], self._base)
+            if self._study.models[model].form != "head":
+                self.unknown[Unknown(DECODER, f"models.{model}")] = None
             if self._encoders[model] is None:
                 self.unknown[Unknown(NO_SHAPE, f"models.{model}")] = None
         return self._encoders[model]

@@ -17,6 +17,7 @@ from sweeps.study_checks import (
     check_source_language,
     check_target,
     check_text,
+    check_written,
 )
 from sweeps.study_values import languages_or, names_as_keys, one_or_several
 from sweeps.synthesis import Synthesis
@@ -183,6 +184,9 @@ class Model(Record):
     folder: Annotated[str, Field(min_length=1)] | None = None
     """Relative to the study file."""
     random: RandomEncoder | None = None
+    form: Literal["head", "generated", "scored"] = "head"
+    """`head`: a classifier on the encoder. Of mT5 also text-to-text, for classification and multiple choice: the decoder writes the words
+    of a label (`generated`), or the likelihoods of all labels' words are compared (`scored`). Both have the same trainings."""
     pretraining: Mixture | None = None
     weights: Literal["whole", "sharded"] = "whole"
     """How they lie on the workers that train them, where there are several: whole on each, or in parts, for encoders too large for one."""
@@ -192,6 +196,8 @@ class Model(Record):
         FAMILIES.check(self.family)
         if sum(origin is not None for origin in (self.hub, self.folder, self.random)) != 1:
             raise ValueError("give exactly one of hub, folder and random")
+        if self.form != "head" and self.family != "mt5":
+            raise ValueError(f"form: {self.form!r}, but a model of the family {self.family} has no decoder; leave it out")
         if "revision" in self.model_fields_set and self.hub is None:
             raise ValueError(f"revision: {self.revision!r}, but only an encoder from the hub has revisions; leave it out")
         return self
@@ -412,6 +418,7 @@ class Study(Record):
         for task, target in self.targets.items():
             check_target(f"targets.{task}", task, target)
         check_source_language(self)
+        check_written(self)
         check_own_targets(self)
         check_names(self.published)
         return self

@@ -187,6 +187,21 @@ def check_source_language(study: Study) -> None:
         raise ValueError(f"source_language: none of the tasks that are trained on has {language!r}{did_you_mean(language, known)}")
 
 
+def check_written(study: Study) -> None:
+    """A ValueError if a text-to-text model meets a task whose answers are no words of a label."""
+    written = [name for name, model in study.models.items() if model.form != "head"]
+    mixtures = {f"intermediates.{name}.tasks": study.mixture(name).tasks for name in study.intermediates}
+    for axis, variations in study.axes.items():
+        mixtures |= {f"axes.{axis}.{value}.mixed_in": variation.mixed_in for value, variation in variations.items()}
+    places = [(f"{place}.{task}", task) for place, tasks in mixtures.items() for task in tasks]
+    for place, task in [*places, *((f"targets.{target}", target) for target in study.targets)] if written else []:
+        if (kind := TASKS.load(task).kind) not in ("classification", "multiple_choice"):
+            raise ValueError(
+                f"{place}: {task} is of kind {kind}, but models.{written[0]} is text-to-text, which is for classification and multiple "
+                "choice; leave one of them out"
+            )
+
+
 def check_own_targets(study: Study) -> None:
     """A ValueError if an intermediate trains, supervised, on the very task that is a target; text alone teaches no task."""
     mixtures = {f"intermediates.{name}.tasks": study.mixture(name).tasks for name in study.intermediates}

@@ -86,6 +86,8 @@ class Timed(NamedTuple):
     seconds: float
     num_examples: int
     num_tokens: int
+    num_written: int = 0
+    """Tokens that a text-to-text model wrote, over all sequences, ends included; 0 where nothing is written."""
 
 
 class Peak(NamedTuple):
@@ -148,9 +150,18 @@ def _of_equal_length(
 
 
 def time_arms(
-    loads: Sequence[Load], head: str | None, workloads: Sequence[Workload], often: Repetitions, device: torch.device, seed: int
+    loads: Sequence[Load],
+    head: str | None,
+    workloads: Sequence[Workload],
+    often: Repetitions,
+    device: torch.device,
+    seed: int,
+    is_writing: bool = False,
 ) -> Iterator[Timed]:
-    """Every time of every arm, in the order in which they were taken; the head's logits, or without a head the last hidden states."""
+    """Every time of every arm, in the order in which they were taken; the head's logits, or without a head the last hidden states.
+
+    `is_writing`: the logits' last column counts the tokens that were written, as `trainables.text_to_text` has it.
+    """
     random = np.random.default_rng([seed, 0])
     precisions = list(dict.fromkeys(workload.setting.precision for workload in workloads))
     for block in range(often.blocks):
@@ -158,7 +169,7 @@ def time_arms(
             arms = _loaded(loads, str(precision), random.permutation(len(loads)).tolist())  # type: ignore[arg-type]
             mine = [workload for workload in workloads if workload.setting.precision == precision]
             for place in random.permutation(len(mine)):
-                yield from _time_setting(arms, head, mine[place], block, often, device, random)
+                yield from _time_setting(arms, head, mine[place], block, often, device, random, is_writing)
             del arms
             _free(device)
 
@@ -176,6 +187,7 @@ def _time_setting(
     often: Repetitions,
     device: torch.device,
     random: np.random.Generator,
+    is_writing: bool,
 ) -> Iterator[Timed]:
     """The passes of one setting in one block; collected before they are yielded, so that nobody works in between."""
     packs = [_packed(batch, device) for batch in workload.batches]
@@ -188,9 +200,11 @@ def _time_setting(
             which = repetition % len(packs)
             for place in range(len(arms)):
                 arm = (first + place) % len(arms)
-                seconds = _seconds(arms[arm], packs[which], head, device)
+                seconds, output = _seconds(arms[arm], packs[which], head, device)
                 batch = workload.batches[which]
-                found.append(Timed(workload.setting, block, repetition, place, arm, seconds, batch.num_examples, len(batch.token_ids)))
+                num_written = int(output[:, -1].sum()) if is_writing else 0
+                counts = (batch.num_examples, len(batch.token_ids), num_written)
+                found.append(Timed(workload.setting, block, repetition, place, arm, seconds, *counts))
     yield from found
 
 
@@ -207,20 +221,20 @@ def _run(arm: Arm, packed: Packed, head: str | None) -> Tensor:
     return arm.hidden(packed) if head is None else arm.logits(packed, head)
 
 
-def _seconds(arm: Arm, packed: Packed, head: str | None, device: torch.device) -> float:
-    """Of one pass: by the device's own clock on a GPU, where a call returns before its work is done."""
+def _seconds(arm: Arm, packed: Packed, head: str | None, device: torch.device) -> tuple[float, Tensor]:
+    """Of one pass, and what it gave: by the device's own clock on a GPU, where a call returns before its work is done."""
     with torch.inference_mode():
         if device.type == "cuda":
             begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             torch.cuda.synchronize(device)
             begin.record()
-            _run(arm, packed, head)
+            output = _run(arm, packed, head)
             end.record()
             end.synchronize()
-            return float(begin.elapsed_time(end)) / 1000
+            return float(begin.elapsed_time(end)) / 1000, output
         started = time.perf_counter()
-        _run(arm, packed, head)
-        return time.perf_counter() - started
+        output = _run(arm, packed, head)
+        return time.perf_counter() - started, output
 
 
 def measure_memory(loads: Sequence[Load], head: str | None, workloads: Sequence[Workload], device: torch.device) -> Iterator[Peak]:

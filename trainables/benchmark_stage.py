@@ -86,7 +86,7 @@ def run_benchmark(
     often = Repetitions(spec.blocks, spec.repetitions, spec.warmup)
     with pinned_threads(spec.num_threads) as cores:
         peaks = list(measure_memory(loads, spec.head, workloads, device))
-        times = list(time_arms(loads, spec.head, workloads, often, device, spec.seed))
+        times = list(time_arms(loads, spec.head, workloads, often, device, spec.seed, spec.form == "generated"))
         found = conditions(device, spec.precisions, cores, FAMILIES.load(spec.family).has_position_bias)
     names = ARM_NAMES if len(spec.arms) > 1 else (ARCHITECTURE,)
     pq.write_table(_table(times, names), table, compression="zstd")
@@ -118,7 +118,7 @@ def _load(spec: BenchmarkSpec, arm: object, source: Source | None, device: torch
 
     def load(precision: Precision) -> Model:
         if source is not None and spec.head is not None:
-            model = load_model(spec.family, source.folder_or_hub, precision, source.revision)
+            model = load_model(spec.family, source.folder_or_hub, precision, source.revision, spec.form)
         elif source is not None:
             model = with_fresh_heads(spec.family, load_encoder(source.folder_or_hub, source.revision), [], 0, precision)
         else:
@@ -144,7 +144,8 @@ class _Texts:
         self, spec: BenchmarkSpec, data: DataSpec, tokenizer: PreTrainedTokenizerBase, folder: str | Path | None, cache: str | Path
     ) -> None:
         self._spec, self._data, self._tokenizer = spec, data, tokenizer
-        prepared = prepare(data, folder, tokenizer, spec.max_length, "score", cache)
+        head = None if spec.form is None else spec.head
+        prepared = prepare(data, folder, tokenizer, spec.max_length, "score", cache, written_for=head)
         self._features: Features = prepared.features
         self.use = data_use(data, "test", prepared)
         examples = load_examples(data, folder).examples
@@ -198,7 +199,7 @@ def _table(times: Sequence[Timed], names: Sequence[str]) -> pa.Table:
     columns = {name: [getattr(timed.setting, name) for timed in times] for name in Setting._fields}
     columns |= {name: [getattr(timed, name) for timed in times] for name in ("block", "repetition", "place")}
     columns |= {"arm": [names[timed.arm] for timed in times]}
-    columns |= {name: [getattr(timed, name) for timed in times] for name in ("seconds", "num_examples", "num_tokens")}
+    columns |= {name: [getattr(timed, name) for timed in times] for name in ("seconds", "num_examples", "num_tokens", "num_written")}
     return pa.table(columns)
 
 
@@ -216,6 +217,10 @@ def _speeds(times: Sequence[Timed], names: Sequence[str]) -> Iterator[_Fact]:
         for percent in (50, 95, 99):
             value = 1000 * float(np.percentile(seconds_P, percent))
             yield _Fact(setting.language, _name(f"latency_p{percent}_ms", setting, names[arm]), value, len(group))
+        if any(one.num_written for one in group):
+            num_sequences = sum(one.num_examples for one in group)
+            value = sum(one.num_written for one in group) / num_sequences
+            yield _Fact(setting.language, _name("written_tokens", setting, names[arm]), value, num_sequences)
         for quantity, number in (("examples", sum(one.num_examples for one in group)), ("tokens", sum(one.num_tokens for one in group))):
             value = number / float(seconds_P.sum())
             yield _Fact(setting.language, _name(f"{quantity}_per_s", setting, names[arm]), value, len(group))

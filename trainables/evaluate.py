@@ -25,6 +25,8 @@ from trainables.scoring import Scored, choose_threshold, score, score_passages
 from trainables.specs import DataSpec, EvaluateSpec
 from trainables.task import TASKS
 
+NO_LABEL = "written is no label, which is wrong"
+"""The reason under which answers of a text-to-text model that no label has are counted."""
 THRESHOLD = "threshold"
 """The metric under which the score from which on mined pairs are kept is recorded."""
 
@@ -56,10 +58,16 @@ class DevSet(NamedTuple):
 
 
 def load_dev_set(
-    head: str, data: DataSpec, folder: str | Path | None, tokenizer: PreTrainedTokenizerBase, max_length: int, cache: str | Path
+    head: str,
+    data: DataSpec,
+    folder: str | Path | None,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    cache: str | Path,
+    is_written: bool = False,
 ) -> DevSet:
-    """Reads and prepares a dev set, once for all evaluations of a training."""
-    prepared = prepare(data, folder, tokenizer, max_length, "score", cache)
+    """Reads and prepares a dev set, once for all evaluations of a training; as text for a text-to-text model."""
+    prepared = prepare(data, folder, tokenizer, max_length, "score", cache, written_for=head if is_written else None)
     return DevSet(head, data, load_examples(data, folder).examples, prepared.features, data_use(data, "dev", prepared))
 
 
@@ -124,7 +132,11 @@ class _Evaluator:
         examples, features = self._read(data, "test")
         if self._spec.retrieval is None:
             assert self._spec.head is not None, "an evaluation without a head needs a retrieval protocol"
-            return _score_with_head(self._model, self._spec.head, data, examples, features)
+            scored = _score_with_head(self._model, self._spec.head, data, examples, features)
+            if unanswered := sum(said in ("", -1) for said in scored.predictions) if self._spec.form is not None else 0:
+                use = self.data[-1]
+                self.data[-1] = use.model_copy(update={"cut": {**use.cut, NO_LABEL: unanswered}})
+            return scored
         passages = cast(list[Passage], examples)
         least = 0.0 if threshold is None else threshold.value
         return score_passages(TASKS.load(data.task), passages, self._vectors(features), self._spec.retrieval, least, self._model.device)
@@ -139,7 +151,8 @@ class _Evaluator:
         return Measurement(task=data.task, language=data.language, split=data.split, metric=THRESHOLD, value=value, n=num_queries)
 
     def _read(self, data: DataSpec, purpose: Literal["test", "threshold"]) -> tuple[list[Example], Features]:
-        prepared = prepare(data, self._folder, self._tokenizer, self._spec.max_length, "score", self._cache)
+        head = None if self._spec.form is None else self._spec.head
+        prepared = prepare(data, self._folder, self._tokenizer, self._spec.max_length, "score", self._cache, written_for=head)
         self.data.append(data_use(data, purpose, prepared))
         self.num_tokens += len(prepared.features.token_ids)
         self.num_examples += prepared.features.num_examples

@@ -31,8 +31,8 @@ class Features(NamedTuple):
     """[S] the example of each sequence."""
     num_examples: int
     targets: NDArray[np.int32]
-    """classification, multiple choice: [N] class or option. tagging, mlm (dev and test alone): [T] class or token id, IGNORED elsewhere.
-    span_qa: [S, 2] first and last answer token within the sequence, 0 and 0 where the window holds no answer.
+    """classification, multiple choice, text_to_text: [N] class or option. tagging, mlm (dev and test alone): [T] class or token id,
+    IGNORED elsewhere. span_qa: [S, 2] first and last answer token within the sequence, 0 and 0 where the window holds no answer.
     retrieval, mlm (train): empty. Unlabelled splits are refused before."""
     char_spans: NDArray[np.int32]
     """span_qa: [T, 2] characters of the context that the token covers, -1 outside the context; else empty."""

@@ -18,6 +18,7 @@ from transformers import PreTrainedConfig
 from trainables.features import IGNORED, Features
 from trainables.packing import Packed
 from trainables.seeds import derive_seed
+from trainables.text_to_text import LabelWords
 
 
 class HeadShape(NamedTuple):
@@ -26,6 +27,8 @@ class HeadShape(NamedTuple):
     task: str
     kind: str
     labels: tuple[str, ...]
+    words: tuple[tuple[int, ...], ...] = ()
+    """The tokens of the labels, where a decoder writes them."""
 
 
 class Encoded(NamedTuple):
@@ -175,6 +178,8 @@ def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int, summary: Su
             head = SpanHead(config.hidden_size)
         case "mlm":
             head = MaskedTokenHead(config.hidden_size, config.vocab_size, config.layer_norm_epsilon if is_t5 else config.layer_norm_eps)
+        case "text_to_text":
+            head = LabelWords(shape.words)
         case _:
             raise ValueError(f"task {shape.task!r} is of kind {shape.kind!r}, which has no head")
     generator = torch.Generator().manual_seed(derive_seed("head", shape.task, seed))

@@ -1,6 +1,7 @@
 """Which layers a training changes, how fast each one learns, and when it begins to: by depth, without torch.
 
-Depth 0 is the embeddings, 1 to `num_layers` the layers from the bottom, `num_layers + 1` the heads, which every training changes.
+Depth 0 is the embeddings, 1 to `num_layers` the layers from the bottom, `num_layers + 1` the heads, which every training changes; the
+decoder of a text-to-text model is one of them.
 """
 
 import re
@@ -51,7 +52,7 @@ def rule_of(layers_trained: str, num_layers: int) -> Rule:
 
 def depth_of(name: str, num_layers: int) -> int:
     """The depth of a parameter of a `Model`, by its name."""
-    if name.startswith("heads."):
+    if name.startswith(("heads.", "decoder.")):
         return num_layers + 1
     if (layer := _LAYER_NUMBER.search(name)) is not None:
         return int(layer[1]) + 1

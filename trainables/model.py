@@ -19,11 +19,12 @@ from trainables.flops import EncoderShape
 from trainables.heads import Encoded, Head, HeadShape, make_head
 from trainables.layers import Rule, is_trained
 from trainables.packing import ATTENTION, Packed
+from trainables.text_to_text import Decoder, LabelWords, load_decoder, save_decoder, unpacked
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
     from peft import LoraModel
 
-    from trainables.specs import Precision
+    from trainables.specs import Form, Precision
 
 HEADS_FILE = "heads.safetensors"
 SHAPES_FILE = "heads.json"
@@ -32,7 +33,15 @@ SHAPES_FILE = "heads.json"
 class Model(nn.Module):
     """An encoder and its heads; called with packed sequences and a task, it gives the summed loss."""
 
-    def __init__(self, family: str, encoder: PreTrainedModel, heads: dict[HeadShape, nn.Module], precision: "Precision") -> None:
+    def __init__(
+        self,
+        family: str,
+        encoder: PreTrainedModel,
+        heads: dict[HeadShape, nn.Module],
+        precision: "Precision",
+        decoder: Decoder | None = None,
+        form: "Form" = "scored",
+    ) -> None:
         super().__init__()
         self.family = FAMILIES.load(family)
         self.encoder = encoder
@@ -41,6 +50,9 @@ class Model(nn.Module):
         self.shapes = {shape.task: shape for shape in heads}
         self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})
         self.precision = precision
+        self.decoder = decoder
+        """Of a text-to-text model, whose tasks share it."""
+        self.form = form
         self._adapters: tuple[LoraModel, ...] = ()
         """At most one; in a tuple, since it holds the encoder, which is here already."""
 
@@ -58,8 +70,13 @@ class Model(nn.Module):
 
     def _logits(self, packed: Packed, task: str) -> Tensor:  # apart, for sharding puts hooks around both of the above
         embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
+        head = self._head(task)
         with self._casting():
-            return self._head(task)(Encoded(self.hidden(packed), packed, embeddings.weight))
+            hidden_TD = self.hidden(packed)
+            if isinstance(head, LabelWords):
+                assert self.decoder is not None, "a model that writes has a decoder"
+                return head.answer(self.decoder, unpacked(hidden_TD, packed, embeddings.weight), packed, self.form)
+            return head(Encoded(hidden_TD, packed, embeddings.weight))
 
     def hidden(self, packed: Packed, layer: int = -1) -> Tensor:
         """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer."""
@@ -107,10 +124,10 @@ class Model(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(is_trained(name, rule, self.num_layers))
 
-    def _head(self, task: str) -> Head:
+    def _head(self, task: str) -> Head | LabelWords:
         if task not in self.shapes:
             raise ValueError(f"the model has no head for task {task!r}; its heads: {', '.join(self.shapes) or 'none'}")
-        return cast(Head, self.heads[task])
+        return cast(Head | LabelWords, self.heads[task])
 
     def _casting(self) -> contextlib.AbstractContextManager[object]:
         # weights that are bfloat16 themselves, as in evaluation, need no cast
@@ -151,6 +168,11 @@ def with_fresh_heads(family: str, encoder: PreTrainedModel, shapes: Sequence[Hea
     return Model(family, encoder, {shape: make_head(shape, encoder.config, seed, summary) for shape in shapes}, precision)
 
 
+def add_decoder(model: Model, source: str | Path, revision: str | None, seed: int, form: "Form") -> None:
+    """Makes it a text-to-text model, with the decoder that goes with its encoder."""
+    model.decoder, model.form = load_decoder(source, revision, model.encoder.config, seed), form
+
+
 def inherit_head(model: Model, source: str | Path, task: str) -> None:
     """Gives the head of `task` the weights that `save_model` left beside the encoder in `source`, where it left any.
 
@@ -163,15 +185,21 @@ def inherit_head(model: Model, source: str | Path, task: str) -> None:
             model.heads[task].load_state_dict(weights)
 
 
-def load_model(family: str, source: str | Path, precision: "Precision", revision: str | None = None) -> Model:
-    """An encoder with the heads that `save_model` left beside it; without heads if there are none, as on the hub."""
+def load_model(family: str, source: str | Path, precision: "Precision", revision: str | None = None, form: "Form | None" = None) -> Model:
+    """An encoder with the heads that `save_model` left beside it; without heads if there are none, as on the hub. `form` is how a
+    text-to-text model is asked."""
     shapes = []
     if (Path(source) / SHAPES_FILE).exists():
         described = json.loads((Path(source) / SHAPES_FILE).read_text())
-        shapes = [HeadShape(task, entry["kind"], tuple(entry["labels"])) for task, entry in described.items()]
+        shapes = [
+            HeadShape(task, entry["kind"], tuple(entry["labels"]), tuple(map(tuple, entry.get("words", ()))))
+            for task, entry in described.items()
+        ]
     model = with_fresh_heads(family, load_encoder(source, revision), shapes, 0, precision)
     if shapes:
         model.heads.load_state_dict(load_file(Path(source) / HEADS_FILE))
+    if form is not None:
+        add_decoder(model, source, revision, 0, form)
     return model
 
 
@@ -181,5 +209,10 @@ def save_model(model: Model, tokenizer: PreTrainedTokenizerBase, folder: Path) -
     tokenizer.save_pretrained(folder)
     if model.shapes:
         save_file({name: tensor.contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS_FILE)
-        described = {shape.task: {"kind": shape.kind, "labels": shape.labels} for shape in model.shapes.values()}
+        described = {
+            shape.task: {"kind": shape.kind, "labels": shape.labels} | ({"words": shape.words} if shape.words else {})
+            for shape in model.shapes.values()
+        }
         (folder / SHAPES_FILE).write_text(json.dumps(described, indent=1) + "\n")
+    if model.decoder is not None:
+        save_decoder(model.decoder, folder)

@@ -193,5 +193,12 @@ def _ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Indices:
 def _targets_of(features: Features, examples_N: NDArray[Any], sequences: Indices, rows: Indices) -> NDArray[np.int32]:
     if not len(features.targets):
         return features.targets
-    by_kind = {"classification": examples_N, "multiple_choice": examples_N, "span_qa": sequences, "tagging": rows, "mlm": rows}
+    by_kind = {
+        "classification": examples_N,
+        "multiple_choice": examples_N,
+        "text_to_text": examples_N,
+        "span_qa": sequences,
+        "tagging": rows,
+        "mlm": rows,
+    }
     return features.targets[by_kind[features.kind]]

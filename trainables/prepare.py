@@ -23,6 +23,7 @@ from trainables.sequences import Ids, SequenceBuilder, batches, fit, template_of
 from trainables.span_qa import span_features
 from trainables.specs import DataSpec
 from trainables.task import TASKS, Task
+from trainables.text_to_text import KIND, input_text
 
 PREPARE_VERSION = 3
 """Raised when the same examples become other features, or another file."""
@@ -41,14 +42,17 @@ def prepare(
     purpose: Purpose,
     cache: str | Path,
     artifact: Path | None = None,
+    written_for: str | None = None,
 ) -> Prepared:
     """The features of `data` with at most `max_length` tokens a sequence, mapped from `<cache>/features`; made if missing.
 
-    `artifact` is as in `load_examples`.
+    `artifact` is as in `load_examples`. With `written_for`, the task that trains, examples are texts as `trainables.text_to_text` says.
     """
     purpose = purpose if TASKS.load(data.task).kind == "mlm" else "train"
     identity: dict[str, object] = {"data": data.model_dump(mode="json"), "tokenizer": tokenizer_hash(tokenizer)}
     identity |= {"max_length": max_length, "purpose": purpose}
+    if written_for is not None:
+        identity["written_for"] = written_for
     if artifact is not None:
         identity["attempt"] = artifact.name  # a stage that is made again elsewhere may write other texts under its key
     versions = {"prepare": PREPARE_VERSION, "tokenizers": version("tokenizers"), "transformers": version("transformers")}
@@ -56,7 +60,11 @@ def prepare(
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
         loaded = load_examples(data, folder, artifact=artifact)
-        made = make_features(with_labels(TASKS.load(data.task), data, folder), loaded.examples, tokenizer, max_length, purpose)
+        task = with_labels(TASKS.load(data.task), data, folder)
+        if written_for is None:
+            made = make_features(task, loaded.examples, tokenizer, max_length, purpose)
+        else:
+            made = written_features(written_for, task, cast(Sequence[Text | Choice], loaded.examples), tokenizer, max_length)
         write_prepared(path, made._replace(dropped=loaded.dropped))
     return read_prepared(path)
 
@@ -101,6 +109,20 @@ def make_features(
         case "mlm":
             features = _line_features(cast(Sequence[Line], examples), tokenizer, max_length, purpose)
     return Prepared(features, {}, {reason: number for reason, number in sorted(cut.items()) if number})
+
+
+def written_features(
+    head: str, task: Task, examples: Sequence[Text | Choice], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Prepared:
+    """The features of examples as texts in the words of `head`, the task that trains."""
+    trained = TASKS.load(head)
+    builder, cut = SequenceBuilder(template_of(tokenizer)), Counter[str]()
+    for start, batch in batches(examples):
+        for index, ids in enumerate(tokenize(tokenizer, [input_text(head, trained, example) for example in batch]), start):
+            cut[_CUT] += _add_cut(builder, index, ids, None, max_length)
+    class_of = {label: index for index, label in enumerate(task.labels)}
+    targets = [example.label if isinstance(example, Choice) else class_of[str(example.label)] for example in examples]
+    return Prepared(builder.features(KIND, len(examples), targets), {}, {reason: number for reason, number in cut.items() if number})
 
 
 _CUT = "cut to max_length"

@@ -30,11 +30,13 @@ from trainables.retrieval import Device, best_threshold, mine, rank
 from trainables.span_qa import FoundAnswer, decode_answers
 from trainables.specs import RetrievalProtocol
 from trainables.task import Task
+from trainables.text_to_text import KIND, label_names
 
 Vectors = NDArray[np.float32]
 Prediction = str | int | list[str] | list[int]
-"""classification: label. tagging: a tag a word. span_qa: answer. multiple_choice: index of an option.
-retrieval: candidates' ids, best first; none for a sentence without a translation. mlm: a token id a masked token."""
+"""classification: label, empty if what was written is none. tagging: a tag a word. span_qa: answer. multiple_choice: index of an
+option, -1 if what was written is none. retrieval: candidates' ids, best first; none for a sentence without a translation. mlm: a token
+id a masked token."""
 
 
 class Scored(NamedTuple):
@@ -56,10 +58,9 @@ def score(
     files, the head has those that it was trained with, and what it does not know it gets wrong.
     """
     _check_finite(outputs)
-    if not task.has_file_labels and set(head_labels) != set(task.labels):
-        raise ValueError(
-            f"the head predicts {', '.join(head_labels) or 'no labels'}, but the task's are {', '.join(task.labels) or 'none'}"
-        )
+    labels = label_names(task) if features.kind == KIND else task.labels
+    if not task.has_file_labels and set(head_labels) != set(labels):
+        raise ValueError(f"the head predicts {', '.join(head_labels) or 'no labels'}, but the task's are {', '.join(labels) or 'none'}")
     if task.kind == "span_qa":
         questions = cast(Sequence[Question], examples)
         return score_answers(task, language, questions, decode_answers(cast(NDArray[np.float32], outputs), features, questions))
@@ -192,6 +193,11 @@ def _passage_counts(metric: str, relevant: Sequence[str], ranked: Sequence[str])
 
 
 def _predictions(task: Task, head_labels: Sequence[str], features: Features, outputs: NDArray[np.generic]) -> list[Prediction]:
+    if features.kind == KIND:
+        written = outputs[:, : len(head_labels) + 1].argmax(axis=1)
+        is_choice = task.kind == "multiple_choice"
+        said: list[Prediction] = [*(range(len(head_labels)) if is_choice else head_labels), -1 if is_choice else ""]
+        return [said[index] for index in written]
     match task.kind:
         case "classification":
             return [head_labels[index] for index in outputs.argmax(axis=1)]

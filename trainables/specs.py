@@ -63,6 +63,8 @@ EncoderRef = HubEncoder | FolderEncoder | StageEncoder
 LayersTrained = Annotated[str, Field(pattern=f"^({PATTERN})$")]
 Unfreezing = Literal["at_once", "gradual"]
 Precision = Literal["float32", "bfloat16"]
+Form = Literal["generated", "scored"]
+"""How a text-to-text model is asked: it writes a label's words, or the likelihoods of all labels' words are compared."""
 Versions = tuple[tuple[str, str], ...]
 """Library and version, for each library that can change a digit."""
 
@@ -74,8 +76,11 @@ class _StageSpec(Record):
 
     @cached_property
     def key(self) -> str:
-        """`<kind>-<16 hex of sha256 of the canonical JSON>`."""
-        return content_key(type(self).kind_name, self.model_dump(mode="json"))
+        """`<kind>-<16 hex of sha256 of the canonical JSON>`; of a model with heads, `form` is no part of it."""
+        content = self.model_dump(mode="json")
+        if content.get("form", "") is None:
+            del content["form"]  # so that what there was before there were forms keeps its key
+        return content_key(type(self).kind_name, content)
 
     kind_name: ClassVar[str]
 
@@ -151,6 +156,8 @@ class TrainSpec(_StageSpec):
     patience: Annotated[int, Field(gt=0)] | None
     """Dev evaluations without a gain after which training stops; None never stops."""
     seed: int
+    form: Form | None = None
+    """Of a text-to-text model, how dev examples are answered; None trains heads."""
 
 
 Pooling = Literal["mean", "first"]
@@ -190,6 +197,8 @@ class EvaluateSpec(_StageSpec):
     precision: Precision
     retrieval: RetrievalProtocol | None
     """None for tasks that train a head."""
+    form: Form | None = None
+    """Of a text-to-text model, how it is asked; None asks a head."""
 
 
 class Architecture(Record):
@@ -241,6 +250,8 @@ class BenchmarkSpec(_StageSpec):
     num_threads: Annotated[int, Field(gt=0)]
     on_gpu: bool
     seed: int
+    form: Form | None = None
+    """As in an evaluation."""
 
     @property
     def longest(self) -> int:

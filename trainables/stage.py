@@ -21,7 +21,7 @@ from trainables.examples import texts_of
 from trainables.heads import HeadShape
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary
-from trainables.model import empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
+from trainables.model import add_decoder, empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
 from trainables.random_encoder import save_random_encoder
@@ -43,6 +43,7 @@ from trainables.specs import (
 from trainables.store import Store
 from trainables.synthesize import synthesize
 from trainables.task import MLM_HEAD, TASKS, head_name
+from trainables.text_to_text import KIND, label_names, label_words
 from trainables.train import Point, TaskData, train
 
 Report = Callable[[CurvePoint], None]
@@ -114,20 +115,38 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     tokenizer = _tokenizer(source)
     _check_length(spec, tokenizer)
     cache = Path(job.cache)
+    is_written = spec.form is not None
     prepared = [
-        prepare(entry.train, job.data, tokenizer, spec.max_length, "train", cache, _artifact(entry.train, store)) for entry in spec.mixture
+        prepare(
+            entry.train,
+            job.data,
+            tokenizer,
+            spec.max_length,
+            "train",
+            cache,
+            _artifact(entry.train, store),
+            head_name(entry.train.task) if is_written else None,
+        )
+        for entry in spec.mixture
     ]
     dev_sets = [
-        load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, cache)
+        load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, cache, is_written)
         for entry in spec.mixture
         for dev in entry.dev
     ]
     tasks = {head_name(entry.train.task): with_labels(TASKS.load(entry.train.task), entry.train, job.data) for entry in spec.mixture}
-    shapes = [HeadShape(name, task.kind, task.labels) for name, task in tasks.items()]
+    shapes = [
+        HeadShape(name, KIND, label_names(task), label_words(tokenizer, label_names(task)))
+        if is_written
+        else HeadShape(name, task.kind, task.labels)
+        for name, task in tasks.items()
+    ]
     is_sharded = job.is_sharded and job.num_workers > 1
     # the first rank's weights are everybody's where they are sharded, and wait on the CPU
     encoder = load_encoder(*source) if is_first() or not is_sharded else empty_encoder(*source)
     model = with_fresh_heads(spec.family, encoder, shapes, spec.seed, spec.precision)
+    if spec.form is not None:
+        add_decoder(model, *source, spec.seed, spec.form)
     inherit_head(model, source.folder_or_hub, MLM_HEAD)
     trained = train(
         model if is_sharded else model.to(device),
@@ -161,7 +180,7 @@ def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, 
     source = _source(spec.encoder, job, store)
     _check_length(spec, _tokenizer(source))
     dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
-    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
+    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision, spec.form).to(device, dtype)
     found = run_evaluation(spec, model, _tokenizer(source), job.data, job.cache, folder / "examples.parquet")
     return Outcome(measurements=found.measurements, data=found.data, num_tokens=found.num_tokens, num_examples=found.num_examples)
 

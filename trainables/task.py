@@ -66,6 +66,7 @@ class Task:
     `metrics` are names in `trainables.metrics`; the first one is selected on and shown in the matrix. `files` are tried in order: the
     first layout that has the split wins. `more_hubs` hold languages that `hub` lacks.
     `parts` names tasks of the same kind and labels whose examples, one after the other, are this task's.
+    `text_fields` is what a text-to-text model calls the two texts of a pair.
     `generate(split, language)` is for tasks that are made rather than read.
     """
 
@@ -74,6 +75,7 @@ class Task:
     languages: tuple[str, ...]
     source_language: str = "en"
     labels: tuple[str, ...] = ()
+    text_fields: tuple[str, str] = ("sentence1", "sentence2")
     num_options: int | None = None
     has_unanswerable: bool = False
     is_mining: bool = False

@@ -34,6 +34,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     hub=HubSource(
         path="facebook/anli",

@@ -8,6 +8,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     parts=("snli", "mnli", "anli"),
 )

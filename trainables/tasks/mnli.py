@@ -29,6 +29,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     hub=HubSource(
         path="nyu-mll/multi_nli",

@@ -28,6 +28,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     hub=HubSource(
         path="nyu-mll/glue",

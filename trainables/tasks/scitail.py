@@ -33,6 +33,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     hub=HubSource(
         path="allenai/scitail",

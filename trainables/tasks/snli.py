@@ -30,6 +30,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     hub=HubSource(
         path="stanfordnlp/snli",

@@ -26,6 +26,7 @@ TASK = Task(
     kind="classification",
     languages=("en",),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     files=(FileSource(paths={split: (f"snli_cad/NLI/all_combined/{split}.tsv",) for split in SPLITS}, read=read_files),),
 )

@@ -40,6 +40,7 @@ TASK = Task(
     kind="classification",
     languages=("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
     labels=NLI_LABELS,
+    text_fields=("premise", "hypothesis"),
     metrics=("accuracy",),
     train_on="mnli",
     hub=HubSource(
