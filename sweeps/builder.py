@@ -212,6 +212,16 @@ class SpecBuilder:
             form=None if task is None else self._form(model),
         )
 
+    def trained_as(self, model: str) -> str:
+        """The first model of the study that has the same trainings: itself, or a text-to-text model that is asked otherwise."""
+        mine = self.study.models[model]
+        return next(
+            name
+            for name, other in self.study.models.items()
+            if name == model
+            or ("head" not in (mine.form, other.form) and mine.model_dump(exclude={"form"}) == other.model_dump(exclude={"form"}))
+        )
+
     def _form(self, model: str) -> Form | None:
         form = self.study.models[model].form
         return None if form == "head" else form

@@ -136,8 +136,8 @@ class PairProgram:
         if TASKS.load(self.pair.target).kind == "retrieval":
             return [Start(seed, encoder, encoder) for seed, encoder in zip(seeds, encoders, strict=True)]
         # All rows and variants of a target begin with the same points: a gain is then no luck of the draw, and trainings that are the
-        # same are one.
-        drawn_as = str(self.pair._replace(intermediate=BASELINE, variant=VARIANT))
+        # same are one, also those of a text-to-text model that is asked in two ways.
+        drawn_as = str(self.pair._replace(model=self.builder.trained_as(self.pair.model), intermediate=BASELINE, variant=VARIANT))
         search = PairSearch(self.builder.study.search, self.builder.study.seed, drawn_as)
         while points := search.ask():
             told = yield from self._round(points, seeds, encoders, search.floors())

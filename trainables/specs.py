@@ -76,11 +76,13 @@ class _StageSpec(Record):
 
     @cached_property
     def key(self) -> str:
-        """`<kind>-<16 hex of sha256 of the canonical JSON>`; of a model with heads, `form` is no part of it."""
-        content = self.model_dump(mode="json")
-        if content.get("form", "") is None:
-            del content["form"]  # so that what there was before there were forms keeps its key
-        return content_key(type(self).kind_name, content)
+        """`<kind>-<16 hex of sha256 of the canonical JSON of its content>`."""
+        return content_key(type(self).kind_name, self.content())
+
+    def content(self) -> dict[str, object]:
+        """What the key is made of: all fields, but no `form` that is None, so that what was made before there were forms is found."""
+        fields = self.model_dump(mode="json")
+        return {name: value for name, value in fields.items() if (name, value) != ("form", None)}
 
     kind_name: ClassVar[str]
 

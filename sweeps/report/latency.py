@@ -27,6 +27,8 @@ class Speed(NamedTuple):
     tokens_per_s: float
     peak_memory_bytes: float
     num_passes: int
+    written_tokens: float | None = None
+    """A sequence; None where nothing is written."""
 
 
 class SettingRow(NamedTuple):
@@ -148,6 +150,7 @@ def _speed(values: _Values, setting: _Setting, arm: str) -> Speed:
         tokens_per_s=value("tokens_per_s"),
         peak_memory_bytes=value("peak_memory_bytes"),
         num_passes=values[language, f"latency_p50_ms {rest}"][1],
+        written_tokens=values.get((language, f"written_tokens {rest}"), (None, 0))[0],
     )
 
 

@@ -123,9 +123,70 @@ def test_what_cannot_be_timed_is_refused_while_planning(tmp_path, text, message)
     assert len(str(refused.value).splitlines()) <= 2
 
 
-@pytest.mark.parametrize("name", ["pocket_latency_mbert", "latency_mbert"])
+@pytest.mark.parametrize("name", ["pocket_latency_mbert", "latency_mbert", "pocket_latency_mt5", "latency_mt5"])
 def test_the_latency_studies_plan(name, tmp_path):
     done = polystilts("plan", str(STUDIES / f"{name}.yaml"), "--home", str(tmp_path / "runs"))
     assert done.returncode == 0, done.stderr
     builder = open_study(Path(STUDIES / f"{name}.yaml"), tmp_path / "runs", None).builder
-    assert len(plan_benchmarks(builder)) == {"pocket_latency_mbert": 1, "latency_mbert": 3 * 4}[name]
+    assert (
+        len(plan_benchmarks(builder))
+        == {
+            "pocket_latency_mbert": 1,
+            "latency_mbert": 3 * 4,
+            "pocket_latency_mt5": 3,
+            "latency_mt5": 3 * 3 * 3,
+        }[name]
+    )
+
+
+TEXT_TO_TEXT = """
+name: written
+models:
+  head: {family: mt5, hub: google/mt5-small}
+  generated: {family: mt5, hub: google/mt5-small, form: generated}
+  scored: {family: mt5, hub: google/mt5-small, form: scored}
+intermediates: [mnli]
+targets: [xnli, xcopa]
+benchmark: {languages: [sw], lengths: [text, 64]}
+"""
+
+
+def test_a_model_that_writes_and_one_that_scores_have_the_same_trainings(tmp_path):
+    opened = open_study(write(tmp_path, TEXT_TO_TEXT), tmp_path / "runs", None)
+    builder = opened.builder
+    assert [builder.trained_as(model) for model in ("head", "generated", "scored")] == ["head", "generated", "generated"]
+    head, generated, scored = (builder.intermediate(model, "mnli", (), 0) for model in ("head", "generated", "scored"))
+    assert (head.form, generated.form) == (None, "scored")
+    assert head.key != generated.key == scored.key
+    way, encoder = builder.axes.ways("xnli")["base"], StageEncoder(stage="train-0")
+    asked = [builder.evaluation(model, encoder, "xnli", way) for model in ("head", "generated", "scored")]
+    assert [spec.form for spec in asked] == [None, "generated", "scored"]
+    assert len({spec.key for spec in asked}) == 3
+    timed = [builder.benchmark(model, encoder, StageEncoder(stage="train-1"), "xnli", way) for model in ("generated", "scored")]
+    assert [spec.form for spec in timed] == ["generated", "scored"]
+    shapes = {builder.architecture_benchmark(model).key for model in ("head", "generated", "scored")}
+    assert len(shapes) == 1, "of an encoder alone nothing is asked in words"
+    cost = count(opened).cost
+    assert cost is not None
+    assert "models.generated, models.scored: the decoder of a text-to-text model is not counted" in cost.unknown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[xnli, xcopa]", "[xnli, panx]", "targets.panx: panx is of kind tagging, but models.generated is text-to-text"),
+        ("[xnli, xcopa]", "[xnli, tatoeba]", "targets.tatoeba: tatoeba is of kind retrieval, but models.generated is text-to-text"),
+        ("[mnli]", "[squad1]", "intermediates.squad1.tasks.squad1: squad1 is of kind span_qa, but models.generated is text-to-text"),
+        (
+            "generated: {family: mt5, hub: google/mt5-small",
+            "generated: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base",
+            "models.generated: form: 'generated', but a model of the family xlm_roberta has no decoder; leave it out",
+        ),
+        ("form: scored", "form: guessed", "models.scored.form"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_while_planning(tmp_path, old, new, message):
+    with pytest.raises(StudyError) as refused:
+        open_study(write(tmp_path, TEXT_TO_TEXT.replace(old, new)), tmp_path / "runs", None)
+    assert message in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1

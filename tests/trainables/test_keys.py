@@ -61,7 +61,17 @@ def _keys() -> dict[str, str]:
         "xnli evaluation": builder.evaluation("xlmr", encoder.ref, "xnli", BASE),
         "tatoeba evaluation": builder.evaluation("xlmr", encoder.ref, "tatoeba", BASE),
     }
-    contents = {name: spec.model_dump(mode="json", exclude={"versions", "encoder"}) for name, spec in specs.items()}
+    mt5 = {"family": "mt5", "hub": "google/mt5-small", "form": "generated"}
+    builder = builder_of(make_study(models={"mt5": mt5}, targets=["xnli"], intermediates=["mnli"], benchmark={"languages": ["en"]}))
+    specs |= {
+        "mnli as text": builder.intermediate("mt5", "mnli", (), 0),
+        "xnli as text evaluation": builder.evaluation("mt5", encoder.ref, "xnli", BASE),
+        "xnli as text benchmark": builder.benchmark("mt5", encoder.ref, encoder.ref, "xnli", BASE),
+    }
+    contents = {
+        name: {field: value for field, value in spec.content().items() if field not in ("versions", "encoder", "arms")}
+        for name, spec in specs.items()
+    }
     return {name: content_key(specs[name].kind, content) for name, content in contents.items()}
 
 

@@ -1,23 +1,32 @@
 """Text-to-text against transformers' own mT5: likelihoods, what is written, the loss, and what is no label."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import AutoTokenizer, MT5ForConditionalGeneration
 
+from tests.trainables.test_benchmark import benchmark_job
+from tests.trainables.toy_stages import data_spec, evaluate_job, make_job, train_job, write_toy_data
 from tests.trainables.toy_training import save_toy_encoder, toy_features, toy_init
+from trainables.benchmark_names import ARM_NAMES, TIMES_FILE
+from trainables.evaluate import NO_LABEL
 from trainables.examples import Choice, Text
 from trainables.features import IGNORED, Features
 from trainables.heads import HeadShape
 from trainables.inference import predict
+from trainables.manifest import Manifest
 from trainables.model import Model, add_decoder, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.models.mt5 import make_config
 from trainables.packing import pack
 from trainables.prepare import written_features
 from trainables.scoring import score
-from trainables.specs import Form
+from trainables.specs import Form, Job, MixtureTask, StageEncoder
+from trainables.stage import run_stage
+from trainables.store import Store
 from trainables.task import TASKS
 from trainables.text_to_text import KIND, input_text, label_words
 
@@ -213,3 +222,54 @@ def test_cut_texts_are_counted(tmp_path):
     assert np.diff(found.features.offsets).max() == 40
     assert found.features.token_ids[found.features.offsets[1] - 1] == tokenizer.eos_token_id
     assert IGNORED not in found.features.targets
+
+
+def test_stages_train_evaluate_and_time_what_is_written(tmp_path):
+    """From a random encoder to text, over an intermediate training that the decoder goes on from."""
+    folder = write_toy_data(tmp_path)
+    with (folder / "text/en.txt").open("a") as lines:
+        lines.write("0 1 01 10\n" * 20)  # so that the labels have tokens
+    store = Store(str(folder / "store"), folder / "cache")
+
+    def run(job: Job) -> Manifest:
+        return run_stage(job, store, lambda _: None)
+
+    text = (data_spec(folder, "text", "train"), data_spec(folder, "pawsx", "train"))
+    encoder = run(make_job(folder, toy_init("mt5", tokenizer_text=text, vocabulary_size=300)))
+    mixture = (
+        MixtureTask(train=data_spec(folder, "pawsx", "train"), dev=(data_spec(folder, "pawsx", "dev[:50]"),), weight=1.0, share=None),
+    )
+    changes: dict[str, Any] = {"family": "mt5", "form": "scored", "mixture": mixture, "learning_rate": 3e-3}
+    first = run(train_job(folder, encoder.key, steps=150, **changes))
+    assert first.score is not None
+    assert first.effort is not None
+    assert first.effort.num_parameters > 2 * 300 * 32, "embeddings, and the decoder's output matrix"
+    second = run(train_job(folder, first.key, steps=1, num_evals=1, **{**changes, "learning_rate": 1e-9}))
+    assert second.score == pytest.approx(first.score), "the decoder is taken over, not made anew"
+    scored, generated = (run(evaluate_job(folder, second.key, family="mt5", form=form)) for form in ("scored", "generated"))
+    assert [(each.metric, each.language, each.n) for each in scored.measurements] == [("accuracy", "en", 120), ("accuracy", "de", 120)]
+    assert first.score > 0.45
+    answered = [row["prediction"] for row in pq.read_table(store.fetch(generated.key) / "examples.parquet").to_pylist()]
+    unanswered = sum(answer == '""' for answer in answered)
+    assert set(answered) <= {'"0"', '"1"', '""'}
+    assert unanswered == sum(use.cut.get(NO_LABEL, 0) for use in generated.data)
+    arms = (StageEncoder(stage=first.key), StageEncoder(stage=second.key))
+    timed = run(benchmark_job(folder, *arms, family="mt5", form="generated", precisions=("float32",), batch_sizes=(4,)))
+    rows = pq.read_table(store.fetch(timed.key) / TIMES_FILE).to_pylist()
+    assert all(1 * row["num_examples"] <= row["num_written"] for row in rows)
+    lengths = {each.metric: each.value for each in timed.measurements if each.metric.startswith("written_tokens")}
+    longest = max(map(len, label_words(AutoTokenizer.from_pretrained(store.fetch(first.key)), ("0", "1"))))
+    assert set(lengths) == {f"written_tokens batch 4 length {length} float32 {arm}" for length in ("text", "16") for arm in ARM_NAMES}
+    assert all(1 <= value <= longest for value in lengths.values())
+
+
+@pytest.mark.parametrize("length", [4, 6, 9, 60])
+def test_no_answer_of_a_fresh_model_is_mapped_to_a_label(tmp_path, length):
+    """What a random decoder writes is no label of such a length, and all of it is counted."""
+    folder = save_toy_encoder("mt5", tmp_path)
+    words = tuple((*[50 + label] * (length - 1), 1) for label in range(3))
+    model = with_fresh_heads("mt5", load_encoder(folder), [HeadShape("classify", KIND, ("a", "b", "c"), words)], 0, "float32")
+    add_decoder(model, folder, None, 0, "generated")
+    outputs = predict(model, features_of(), "classify")
+    assert (outputs[:, :3].sum(1) + outputs[:, 3] == 1).all()
+    assert (outputs[:, -1] <= length).all()

@@ -28,7 +28,9 @@ def publish_benchmark(store: Store, ratio: float, like: Manifest) -> Manifest:
     """Passes of two arms with a planted ratio, as the stage would have published them."""
     random = np.random.default_rng(round(1000 * ratio))
     times = [
-        Timed(setting, block, repetition, place, arm, 0.01 * (ratio if arm else 1) * math.exp(random.normal(0, 0.005)), 8, 512)
+        Timed(
+            setting, block, repetition, place, arm, 0.01 * (ratio if arm else 1) * math.exp(random.normal(0, 0.005)), 8, 512, 20 + 4 * arm
+        )
         for setting in SETTINGS
         for block in range(12)
         for repetition in range(4)
@@ -80,6 +82,7 @@ def test_every_setting_has_both_arms_and_the_planted_verdict(written: Path) -> N
     assert len(rows) == 2 * len(SETTINGS) * 2
     for row in rows:
         assert row["num_passes"] == 48
+        assert row["written_tokens"] == {"direct": 2.5, "intermediate": 3.0}[row["arm"]]
         assert row["examples_per_s"] == pytest.approx(8 / row["p50_ms"] * 1000, rel=0.01)
         assert row["p50_ms"] < row["p95_ms"] <= row["p99_ms"]
         assert json.loads(row["conditions"]) == {"device": "toy"}
@@ -98,6 +101,7 @@ def test_the_page_sets_the_verdict_beside_the_gain(written: Path) -> None:
     assert "<b>equivalent</b>" in section
     assert "<b>different</b>" in section
     assert "4 equivalent" in section
+    assert "<td>3.00 <small>direct 2.50</small></td>" in section, "tokens that are written"
     assert "Tokens a word: de 1.75" in section
     assert "train-0 failed: &lt;planted&gt;" in section
     mnli = section[section.index("mnli -&gt; xnli") :]
