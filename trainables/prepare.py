@@ -23,7 +23,7 @@ from trainables.sequences import Ids, SequenceBuilder, batches, fit, template_of
 from trainables.span_qa import span_features
 from trainables.specs import DataSpec
 from trainables.task import TASKS, Task
-from trainables.text_to_text import KIND, input_text
+from trainables.text_to_text import KIND, input_texts
 
 PREPARE_VERSION = 3
 """Raised when the same examples become other features, or another file."""
@@ -118,8 +118,11 @@ def written_features(
     trained = TASKS.load(head)
     builder, cut = SequenceBuilder(template_of(tokenizer)), Counter[str]()
     for start, batch in batches(examples):
-        for index, ids in enumerate(tokenize(tokenizer, [input_text(head, trained, example) for example in batch]), start):
-            cut[_CUT] += _add_cut(builder, index, ids, None, max_length)
+        parts = [tokenize(tokenizer, part) for part in zip(*(input_texts(head, trained, example) for example in batch), strict=True)]
+        for index, (first, second) in enumerate(zip(*parts, strict=True), start):
+            num_first, num_second = fit(len(first), len(second), max_length - builder.template.num_single)
+            builder.add_single(index, [*first[:num_first], *second[:num_second]])
+            cut[_CUT] += num_first < len(first) or num_second < len(second)
     class_of = {label: index for index, label in enumerate(task.labels)}
     targets = [example.label if isinstance(example, Choice) else class_of[str(example.label)] for example in examples]
     return Prepared(builder.features(KIND, len(examples), targets), {}, {reason: number for reason, number in cut.items() if number})

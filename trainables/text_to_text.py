@@ -35,15 +35,18 @@ KIND = "text_to_text"
 DECODER_FILE = "decoder.safetensors"
 
 
-def input_text(head: str, task: Task, example: Text | Choice) -> str:
-    """An example as one text; `head` is the name of the task that trains, which is told by it, and `task` that task."""
+def input_texts(head: str, task: Task, example: Text | Choice) -> tuple[str, str]:
+    """The two parts of an example's text, each cut by itself where it is too long; a part can be empty.
+
+    `head` is the name of the task that trains, which is told by it, and `task` that task.
+    """
     if isinstance(example, Choice):
         options = (f"{name}: {option}" for name, option in zip(label_names(task), example.options, strict=True))
-        return " ".join([f"{head}: premise: {example.prompt}", *options])
+        return f"{head}: premise: {example.prompt}", " ".join(options)
     if example.pair is None:
-        return f"{head}: sentence: {example.text}"
+        return f"{head}: sentence: {example.text}", ""
     first, second = task.text_fields
-    return f"{head}: {first}: {example.text} {second}: {example.pair}"
+    return f"{head}: {first}: {example.text}", f"{second}: {example.pair}"
 
 
 def label_names(task: Task) -> tuple[str, ...]:
@@ -52,9 +55,11 @@ def label_names(task: Task) -> tuple[str, ...]:
 
 
 def label_words(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """The tokens of each label, its end included; a ValueError if two are the same."""
+    """The tokens of each label, its end included; a ValueError if two are the same, or if one has letters that are in no token."""
     words = tuple(tuple(ids) for ids in tokenizer(list(labels))["input_ids"])
     for place, word in enumerate(words):
+        if tokenizer.unk_token_id in word:
+            raise ValueError(f"the model's tokenizer cannot write the label {labels[place]!r}; it needs a head for this task")
         if word in words[:place]:
             one, other = labels[words.index(word)], labels[place]
             raise ValueError(

@@ -28,7 +28,7 @@ from trainables.specs import Form, Job, MixtureTask, StageEncoder
 from trainables.stage import run_stage
 from trainables.store import Store
 from trainables.task import TASKS
-from trainables.text_to_text import KIND, input_text, label_words
+from trainables.text_to_text import KIND, input_texts, label_words
 
 WORDS = ((7, 9, 1), (7, 8, 11, 1), (12, 1))
 """Of three labels: two that begin alike, one that is shorter; 1 is the end."""
@@ -179,13 +179,27 @@ def test_a_random_encoder_gets_a_decoder_of_the_seed(tmp_path):
 
 
 def test_texts_are_named_as_in_the_paper():
+    def text_of(head: str, example: Text | Choice) -> str:
+        return " ".join(filter(None, input_texts(head, TASKS.load(head), example)))
+
     pair = Text("0", "A dog runs.", "It moves.", "entailment")
-    assert input_text("xnli", TASKS.load("xnli"), pair) == "xnli: premise: A dog runs. hypothesis: It moves."
-    assert input_text("pawsx", TASKS.load("pawsx"), pair) == "pawsx: sentence1: A dog runs. sentence2: It moves."
-    single = pair._replace(pair=None)
-    assert input_text("pocket_rank_class", TASKS.load("pocket_rank_class"), single) == "pocket_rank_class: sentence: A dog runs."
+    assert text_of("xnli", pair) == "xnli: premise: A dog runs. hypothesis: It moves."
+    assert text_of("pawsx", pair) == "pawsx: sentence1: A dog runs. sentence2: It moves."
+    assert text_of("pocket_rank_class", pair._replace(pair=None)) == "pocket_rank_class: sentence: A dog runs."
     choice = Choice("0", "It rained. Effect?", ("Wet.", "Dry."), 0)
-    assert input_text("copa", TASKS.load("copa"), choice) == "copa: premise: It rained. Effect? choice1: Wet. choice2: Dry."
+    assert text_of("copa", choice) == "copa: premise: It rained. Effect? choice1: Wet. choice2: Dry."
+
+
+def test_the_longer_part_is_cut_as_before_a_head(tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(save_toy_encoder("mt5", tmp_path))
+    task = TASKS.load("xnli")
+    long_premise = Text("0", "bar " * 100, "dest", task.labels[0])
+    features = written_features("xnli", task, [long_premise], tokenizer, 60).features
+    hypothesis = tokenizer("hypothesis: dest")["input_ids"]
+    assert features.token_ids[-len(hypothesis) :].tolist() == hypothesis
+    whole = tokenizer("xnli: premise: bar hypothesis: dest")["input_ids"]
+    short = written_features("xnli", task, [long_premise._replace(text="bar")], tokenizer, 200).features
+    assert short.token_ids.tolist() == whole, "parts are tokenized as the whole is"
 
 
 def test_answers_that_are_no_label_are_wrong_and_not_taken_for_one(tmp_path):
@@ -205,11 +219,13 @@ def test_answers_that_are_no_label_are_wrong_and_not_taken_for_one(tmp_path):
     assert (said.predictions, said.counts_NK.sum(0).tolist()) == ([1, -1], [1, 2])
 
 
-def test_labels_that_are_the_same_tokens_are_refused(tmp_path):
+def test_labels_that_cannot_be_told_apart_or_written_are_refused(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(save_toy_encoder("mt5", tmp_path))
     assert all(word[-1] == tokenizer.eos_token_id for word in label_words(tokenizer, ["bar", "dest"]))
     with pytest.raises(ValueError, match="the labels 'bar' and 'bar ' are the same tokens"):
         label_words(tokenizer, ["bar", "bar "])
+    with pytest.raises(ValueError, match="the model's tokenizer cannot write the label '龍'"):
+        label_words(tokenizer, ["bar", "龍"])
 
 
 def test_cut_texts_are_counted(tmp_path):
