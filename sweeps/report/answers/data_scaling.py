@@ -9,7 +9,7 @@ from sweeps.report.answers.averages import Average, average, difference, score, 
 from sweeps.report.answers.power_law import EXCHANGE_RATES_K, Crossing, Interval, Law, crossing, draw_scores, exchange_rate, fit
 from sweeps.report.answers.trainings import encoder_trainings, num_task_examples
 from sweeps.report.data_use import stages_of
-from sweeps.report.statistics import estimate
+from sweeps.report.statistics import Estimate, estimate
 from sweeps.report.tables import Table
 from sweeps.report.wording import count, points, signed
 from sweeps.report.wording import interval as interval_words
@@ -42,9 +42,8 @@ def answer(evidence: Evidence, human: str, synthetic: tuple[str, ...]) -> Answer
     tables = []
     for model in dict.fromkeys(found.pair.model for found in evidence.result.pairs):
         sizes = {source: _sizes(evidence, model, source) for source in (human, *synthetic)}
-        laws = {source: _law(found) for source, found in sizes.items() if len(found) >= MIN_SIZES}
-        sentences.append(_sentences(model, human, sizes, laws))
-        tables.append(_table(model, sizes, laws))
+        sentences.append(paragraph(model, human, sizes))
+        tables.append(_table(model, sizes))
     return Answer(" ".join(sentences), tuple(tables))
 
 
@@ -65,6 +64,11 @@ def _sizes(evidence: Evidence, model: str, source: str) -> list[Size]:
     return sizes
 
 
+def _laws(sizes: dict[str, list[Size]]) -> dict[str, Law]:
+    """Of the sources that have enough sizes."""
+    return {source: _law(found) for source, found in sizes.items() if len(found) >= MIN_SIZES}
+
+
 def _law(sizes: list[Size]) -> Law:
     return fit(np.array([size.num_examples for size in sizes], dtype=np.float64), draw_scores([size.score.resampled for size in sizes]))
 
@@ -80,27 +84,48 @@ def _compare(human: list[Size], synthetic: list[Size]) -> Comparison:
     return Comparison(rate, crossing(human_law, synthetic_law, sizes_P.min(), sizes_P.max()))
 
 
-def _sentences(model: str, human: str, sizes: dict[str, list[Size]], laws: dict[str, Law]) -> str:
+def paragraph(model: str, human: str, sizes: dict[str, list[Size]]) -> str:
+    """Of one model, by source its sizes, the smallest first."""
+    laws = _laws(sizes)
     if human not in laws:
         return f"{model}: fewer than {MIN_SIZES} sizes of {human} are finished, which is too few for a law."
     measured = sizes[human]
     smallest, largest = measured[0], measured[-1]
-    law = laws[human]
     low, high = estimate(smallest.score.resampled), estimate(largest.score.resampled)
-    doubled = law.at(2 * largest.num_examples).value - law.at(largest.num_examples).value
+    rise = estimate(largest.score.resampled.minus(smallest.score.resampled))
+    others = {source: found for source, found in sizes.items() if source != human}
+    if rise.low > 0:
+        shape = _growth(laws[human], largest.num_examples)
+        beside = [_compared(human, source, measured, found, laws) for source, found in others.items()]
+    else:
+        shape = f"which is not shown to be a rise ({_difference(rise)}), so that nothing can be said of what an example is worth"
+        beside = [_beside(human, largest, source, found) for source, found in others.items()]
     text = [
         f"{model}: from {smallest.num_examples:,} to {largest.num_examples:,} examples of {human} the score goes from "
-        f"{points(low.value)} {interval_words(low, False)} to {points(high.value)} {interval_words(high, False)}, by a power law of "
-        f"exponent {_fitted(Interval(*_exponent(law)))}; by that law twice as many would give {signed(doubled)} points."
-    ]
-    for source, found in sizes.items():
-        if source != human:
-            text.append(_compared(human, source, measured, found, laws))
-    text.append(
+        f"{points(low.value)} {interval_words(low, False)} to {points(high.value)} {interval_words(high, False)}, {shape}.",
+        *beside,
         f"From {count(len(largest.score.pairs), 'target')}, {count(low.num_seeds, 'seed')} and {count(high.num_examples, 'test example')}; "
-        "95% intervals."
-    )
+        "95% intervals.",
+    ]
     return " ".join(text)
+
+
+def _growth(law: Law, largest: int) -> str:
+    doubled = law.at(2 * largest).value - law.at(largest).value
+    return f"by a power law of exponent {_fitted(Interval(*_exponent(law)))}; by that law twice as many would give {signed(doubled)} points"
+
+
+def _difference(estimate: Estimate) -> str:
+    return f"{signed(estimate.value)} {interval_words(estimate, True)}"
+
+
+def _beside(human: str, largest: Size, source: str, found: list[Size]) -> str:
+    """The largest size of a source that both have, where there is no law to compare."""
+    same = next((size for size in reversed(found) if size.num_examples == largest.num_examples), None)
+    if same is None:
+        return f"Of {source} there is no set of {largest.num_examples:,}."
+    against = estimate(same.score.resampled.minus(largest.score.resampled))
+    return f"With as many examples {source} scores {_difference(against)} points against {human}."
 
 
 def _compared(human: str, source: str, measured: list[Size], found: list[Size], laws: dict[str, Law]) -> str:
@@ -135,7 +160,8 @@ def _fitted(number: Interval) -> str:
     return f"{number.value:.2f} [{number.low:.2f}, {number.high:.2f}]"
 
 
-def _table(model: str, sizes: dict[str, list[Size]], laws: dict[str, Law]) -> Table:
+def _table(model: str, sizes: dict[str, list[Size]]) -> Table:
+    laws = _laws(sizes)
     rows = [_row(size, laws.get(source)) for source, found in sizes.items() for size in found]
     title = f"Score by number of intermediate examples, {model}"
     return Table(f"data_scaling_{model}", title, ("source", "examples", "score", "gain", "fitted score"), tuple(rows))
