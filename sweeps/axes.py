@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sweeps.results import BASELINE, ORACLE, SEPARATOR, VARIANT
-from sweeps.study import Mixture, Study, StudyError, Variation
+from sweeps.study import Study, StudyError, Variation
+from sweeps.study_training import Mixture
 from trainables.task import TASKS
 
 

@@ -11,8 +11,10 @@ from sweeps.encoder_limits import architecture, check_limits
 from sweeps.leaks import Seen, find_leaks, measure_leaks, seen_by
 from sweeps.model_folder import folder_hash
 from sweeps.results import BASELINE, ORACLE, Point
-from sweeps.study import DEFAULT_TRAINING, Benchmark, Mixture, Model, Study, StudyError, Training
+from sweeps.study import Benchmark, Study, StudyError
 from sweeps.study_data import StudyData
+from sweeps.study_models import Model
+from sweeps.study_training import DEFAULT_TRAINING, Mixture, Training
 from sweeps.synthetic_data import SyntheticData
 from trainables.data import load_examples
 from trainables.overlap import TextHashes

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.encoder_shapes import published
-from sweeps.study import DEFAULT_TRAINING, Model, Study, StudyError, Training
+from sweeps.study import Study, StudyError
+from sweeps.study_models import Model
+from sweeps.study_training import DEFAULT_TRAINING, Training
 from trainables.family import FAMILIES
 from trainables.layers import rule_of
 from trainables.specs import Architecture

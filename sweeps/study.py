@@ -19,242 +19,24 @@ from sweeps.study_checks import (
     check_text,
     check_written,
 )
-from sweeps.study_values import languages_or, names_as_keys, one_or_several
-from sweeps.synthesis import Synthesis
+from sweeps.study_models import Model
+from sweeps.study_targets import Target
+from sweeps.study_training import Mixture, TaskUse, Training
+from sweeps.study_values import names_as_keys, one_or_several
 from trainables.catalogue import did_you_mean
-from trainables.family import FAMILIES
-from trainables.language_sets import LANGUAGE_SETS, SetName
 from trainables.specs import (
     MIN_BLOCKS,
-    LayersTrained,
     Length,
-    Margin,
-    Pooling,
     Precision,
     Record,
-    RetrievalProtocol,
-    Similarity,
-    Unfreezing,
 )
-from trainables.task import TASKS, Task
+from trainables.task import TASKS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class StudyError(ValueError):
     """The study or the data it names is wrong; one line an error, each with its place and remedy."""
-
-
-class Training(Record):
-    """Settings of a training; what is left out is inherited: study defaults, then `DEFAULT_TRAINING`."""
-
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    batch_size: Annotated[int, Field(gt=0)] | None = None
-    epochs: Annotated[float, Field(gt=0)] | None = None
-    steps: Annotated[int, Field(gt=0)] | None = None
-    """Optimizer steps, instead of `epochs`."""
-    warmup_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
-    max_length: Annotated[int, Field(gt=2)] | None = None
-    precision: Precision | None = None
-    layers_trained: LayersTrained | None = None
-    """`all`, `head`, `no_embeddings`, `bias_norm`, `top_K` (the last K layers), `frozen_K` (all but the embeddings and the first K) or
-    `lora_K` (adapters of rank K)."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    unfreezing: Unfreezing | None = None
-    num_evals: Annotated[int, Field(ge=1)] | None = None
-    keep: Literal["best", "last"] | None = None
-    patience: Annotated[int, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _one_length(self) -> "Training":
-        if self.epochs is not None and self.steps is not None:
-            raise ValueError("give either epochs or steps, not both")
-        return self
-
-    def over(self, base: "Training") -> "Training":
-        """These settings where given, else those of `base`."""
-        mine = self.model_dump(exclude_none=True)
-        theirs = base.model_dump(exclude_none=True)
-        if "epochs" in mine or "steps" in mine:
-            theirs = {name: value for name, value in theirs.items() if name not in ("epochs", "steps")}
-        return Training.model_validate({**theirs, **mine})
-
-
-DEFAULT_TRAINING = Training(
-    learning_rate=1e-5,
-    batch_size=32,
-    epochs=3.0,
-    warmup_fraction=0.1,
-    weight_decay=0.01,
-    max_grad_norm=1.0,
-    max_length=256,
-    precision="float32",
-    layers_trained="all",
-    layer_decay=1.0,
-    unfreezing="at_once",
-    num_evals=4,
-    keep="best",
-)
-"""jiant's defaults (facts: batch 32, 3 epochs, length 256, learning rate 1e-5, 10% warm-up, linear decay)."""
-
-
-class TaskUse(Record):
-    """How a mixture uses a task. References read `split`, `split[slice]` or `task/split[slice]`."""
-
-    train: str = "train"
-    dev: str | None = None
-    """Source-language examples that select the checkpoint: by default the dev split, if the task has one; `none` leaves this
-    task out of selection."""
-    languages: Annotated[
-        Literal["source", "all", "available"] | tuple[str, ...], BeforeValidator(languages_or("source", "all", "available"))
-    ] = "source"
-    """Training languages; masked-language modelling usually takes all."""
-    num_examples: Annotated[int, Field(gt=0)] | None = None
-    synthetic: Synthesis | None = None
-    """Trains on what is made of these examples, in place of them; `num_examples` is then of what is made."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    """For the `weights` sampler."""
-    share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """A fixed share of all steps, as for masked-language modelling mixed in; the other tasks have the rest."""
-
-
-class Mixture(Record):
-    """Tasks that are trained together: an intermediate task, several of them, or pretraining."""
-
-    tasks: Annotated[dict[str, TaskUse], BeforeValidator(names_as_keys)] = Field(default_factory=dict)
-    """Left out, the task that the mixture is named after."""
-    sampler: Literal["proportional", "uniform", "weights"] = "proportional"
-    examples_cap: Annotated[int, Field(gt=0)] | None = None
-    """For `proportional`: counts no more examples than this of any task."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """For `proportional`: draws by the number of examples to the power of 1 / temperature."""
-    training: Training = Training()
-
-    @model_validator(mode="after")
-    def _shares(self) -> "Mixture":
-        for field in ("examples_cap", "temperature"):
-            if field in self.model_fields_set and self.sampler != "proportional":
-                raise ValueError(f"{field} is for the proportional sampler, but sampler is {self.sampler!r}; leave one of them out")
-        for task, use in self.tasks.items():
-            if "weight" in use.model_fields_set and (self.sampler != "weights" or use.share is not None):
-                instead = f"sampler is {self.sampler!r}" if use.share is None else f"share is {use.share:g}"
-                raise ValueError(
-                    f"tasks.{task}.weight: {use.weight:g}, but {instead}; a weight is for the weights sampler alone: leave one of them out"
-                )
-        shares = [use.share for use in self.tasks.values() if use.share is not None]
-        if shares and (len(shares) == len(self.tasks) or sum(shares) >= 1):
-            raise ValueError(f"tasks.*.share: they sum to {sum(shares):g}; leave some steps, and a task without a share to take them")
-        return self
-
-
-class RandomEncoder(Record):
-    """An encoder made at random, with a tokenizer trained on the text of the given tasks."""
-
-    hidden_size: Annotated[int, Field(gt=0)]
-    num_layers: Annotated[int, Field(gt=0)]
-    num_heads: Annotated[int, Field(gt=0)]
-    intermediate_size: Annotated[int, Field(gt=0)]
-    vocabulary_size: Annotated[int, Field(gt=8)]
-    max_positions: Annotated[int, Field(gt=0)] = 514
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    tokenizer_text: Annotated[dict[str, TaskUse], BeforeValidator(names_as_keys), Field(min_length=1)]
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _shape(self) -> "RandomEncoder":
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"hidden_size: {self.hidden_size} is not a multiple of num_heads, {self.num_heads}; change one of them")
-        for task, use in self.tokenizer_text.items():
-            for field in ("dev", "share", "weight", "synthetic"):
-                if field in use.model_fields_set:
-                    raise ValueError(
-                        f"tokenizer_text.{task}.{field}: {getattr(use, field)!r}, but a tokenizer has no use for it; leave it out"
-                    )
-        return self
-
-
-class Model(Record):
-    """An encoder: from the hub, from a folder, or at random; perhaps pretrained by the study."""
-
-    family: str
-    hub: Annotated[str, Field(min_length=1)] | None = None
-    revision: str = "main"
-    folder: Annotated[str, Field(min_length=1)] | None = None
-    """Relative to the study file."""
-    random: RandomEncoder | None = None
-    form: Literal["head", "generated", "scored"] = "head"
-    """`head`: a classifier on the encoder. Of mT5 also text-to-text, for classification and multiple choice: the decoder writes the words
-    of a label (`generated`), or the likelihoods of all labels' words are compared (`scored`). Both have the same trainings."""
-    pretraining: Mixture | None = None
-    weights: Literal["whole", "sharded"] = "whole"
-    """How they lie on the workers that train them, where there are several: whole on each, or in parts, for encoders too large for one."""
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "Model":
-        FAMILIES.check(self.family)
-        if sum(origin is not None for origin in (self.hub, self.folder, self.random)) != 1:
-            raise ValueError("give exactly one of hub, folder and random")
-        if self.form != "head" and self.family != "mt5":
-            raise ValueError(f"form: {self.form!r}, but a model of the family {self.family} has no decoder; leave it out")
-        if "revision" in self.model_fields_set and self.hub is None:
-            raise ValueError(f"revision: {self.revision!r}, but only an encoder from the hub has revisions; leave it out")
-        return self
-
-
-Selection = Literal["source", "oracle"]
-
-
-class Retrieval(Record):
-    """How the sentences of a retrieval target are embedded and matched; several layers or poolings are variants of each pair."""
-
-    layer: Annotated[tuple[int, ...], BeforeValidator(one_or_several), Field(min_length=1)] = (-1,)
-    """Index into the hidden states: 0 is the embeddings' output, -1 the last layer."""
-    pooling: Annotated[tuple[Pooling, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("mean",)
-    similarity: Similarity = "cosine"
-    margin: Margin | None = None
-    """By default `ratio` where translation pairs are mined (BUCC), else `none`."""
-    neighbours: Annotated[int, Field(gt=0)] = 4
-    """That a margin's mean is over."""
-
-    def protocols(self, task: Task) -> dict[str, RetrievalProtocol]:
-        """The protocol of each variant, by its name."""
-        margin = self.margin or ("ratio" if task.is_mining else "none")
-        both = [(layer, pooling) for layer in self.layer for pooling in self.pooling]
-        return {
-            VARIANT if len(both) == 1 else f"layer{layer}-{pooling}": RetrievalProtocol(
-                layer=layer, pooling=pooling, similarity=self.similarity, margin=margin, neighbours=self.neighbours
-            )
-            for layer, pooling in both
-        }
-
-
-class Target(Record):
-    """A target task: trained in the source language, scored in every language."""
-
-    train: str | None = None
-    """By default the training split of the task that this one trains on by convention (xnli: mnli/train)."""
-    dev: str | None = None
-    """Selects the point and the checkpoint; by default the task's own dev split, if it has the source language, else its training
-    task's. Where translation pairs are mined, sets the threshold, language by language."""
-    test: str = "test"
-    """The split that is scored."""
-    languages: (
-        Annotated[
-            Literal["all", "available"] | SetName | tuple[str, ...], BeforeValidator(languages_or("all", "available", *LANGUAGE_SETS))
-        ]
-        | None
-    ) = None
-    """By default XTREME's, where it has the task, else all that the task has. `xtreme-r` takes that benchmark's; `available` those
-    of the default whose files lie in the data folder; `all` every one, also beyond the benchmarks' means."""
-    selection: Annotated[tuple[Selection, ...], BeforeValidator(one_or_several), Field(min_length=1)] = ("source",)
-    """Whose dev examples choose point and checkpoint: the source language's, or, as an `oracle` that no zero-shot transfer has, those of
-    all scored languages that have some. Both together are variants of each pair."""
-    num_examples: Annotated[int, Field(gt=0)] | None = None
-    training: Training = Training()
-    retrieval: Retrieval = Retrieval()
-    """For retrieval tasks alone."""
 
 
 class Variation(Record):

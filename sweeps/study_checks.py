@@ -23,7 +23,9 @@ from trainables.specs import Record
 from trainables.task import TASKS, Task
 
 if TYPE_CHECKING:  # they are checked with what is here
-    from sweeps.study import Benchmark, Mixture, Retrieval, Study, Target, TaskUse, Variation
+    from sweeps.study import Benchmark, Study, Variation
+    from sweeps.study_targets import Retrieval, Target
+    from sweeps.study_training import Mixture, TaskUse
 
 _OF_TRAINED = ("train", "num_examples", "selection")
 """Fields of a target that trains."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sweeps.references import NO_DEV, Reference, parse_reference, trained_on
 from sweeps.sizes import too_large
-from sweeps.study import Study, StudyError, TaskUse
+from sweeps.study import Study, StudyError
+from sweeps.study_training import TaskUse
 from sweeps.synthetic_data import SyntheticData
 from trainables.language_sets import default_languages, languages_in
 from trainables.origins import NeedsFilesError, available_languages, data_source

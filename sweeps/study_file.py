@@ -7,20 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sweeps.study import (
-    Mixture,
-    Model,
-    RandomEncoder,
-    Resources,
-    Retrieval,
-    Search,
-    Study,
-    StudyError,
-    Target,
-    TaskUse,
-    Training,
-    Variation,
-)
+from sweeps.study import Resources, Search, Study, StudyError, Variation
+from sweeps.study_models import Model, RandomEncoder
+from sweeps.study_targets import Retrieval, Target
+from sweeps.study_training import Mixture, TaskUse, Training
 from sweeps.synthesis import METHODS
 from sweeps.yaml_reader import read_yaml
 from trainables.catalogue import did_you_mean

@@ -14,7 +14,7 @@ from sweeps.device_rates import DEVICES, UTILISATION, assumed_rate, measured_rat
 from sweeps.encoder_shapes import HUB, count_parameters, encoder_of
 from sweeps.run import count, open_study, walk_store
 from sweeps.sizes import LENGTHS, SIZES
-from sweeps.study import Model
+from sweeps.study_models import Model
 from trainables.data import load_examples
 from trainables.examples import Choice
 from trainables.flops import step_flops
@@ -120,9 +120,7 @@ def test_parameters_are_those_of_the_published_encoders(hub, millions):
 
 @pytest.mark.parametrize(("hub", "billions"), [("facebook/xlm-roberta-xl", 3.5), ("facebook/xlm-roberta-xxl", 10.7)])
 def test_the_largest_encoders_have_about_as_many_parameters_as_their_paper_says(hub, billions):
-    shape, vocabulary_size, num_positions = HUB[hub]
-    assert num_positions is not None
-    assert count_parameters(shape, vocabulary_size, num_positions, 1) / 1e9 == pytest.approx(billions, rel=0.02)
+    assert count_parameters(HUB[hub]) / 1e9 == pytest.approx(billions, rel=0.02)
 
 
 @pytest.mark.parametrize("size", ["random", "folder"])
@@ -140,8 +138,7 @@ def test_parameters_of_an_mt5_encoder_are_those_that_it_has(size, tmp_path):
 
 @pytest.mark.parametrize(("size", "millions"), [("small", 147), ("base", 277), ("large", 564), ("xl", 1670), ("xxl", 5700)])
 def test_encoders_of_mt5_hold_about_half_of_its_parameters(size, millions):
-    shape, vocabulary_size, _ = HUB[f"google/mt5-{size}"]
-    assert count_parameters(shape, vocabulary_size, 0, 1) / 1e6 == pytest.approx(millions, rel=0.01)
+    assert count_parameters(HUB[f"google/mt5-{size}"]) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS.names if TASKS.load(name).generate is not None])
@@ -234,7 +231,7 @@ def test_the_passes_of_benchmarks_are_counted(tmp_path):
     )  # fmt: skip
     settings = "benchmark: {batch_sizes: [1, 8], lengths: [text, 64], precisions: [float32], blocks: 20, repetitions: 4, warmup: 2}"
     found, without = cost(tmp_path, f"{timed}{settings}"), cost(tmp_path, timed)
-    shape = HUB["FacebookAI/xlm-roberta-base"][0]
+    shape = HUB["FacebookAI/xlm-roberta-base"].shape
 
     def flops(length: float, root_mean_square: float) -> float:
         return step_flops(shape, Rule(13), length, root_mean_square**2)
@@ -269,6 +266,6 @@ def test_files_are_counted_and_remembered(tmp_path):
     examples = cast(list[Choice], load_examples(spec, tmp_path / "data").examples)
     lengths = [-(-len(each.prompt + option) // 4) + 4 for each in examples for option in each.options]
     batches = 32 * 5 / 40  # over all examples: five steps, which are four epochs
-    shape = HUB["FacebookAI/xlm-roberta-base"][0]
+    shape = HUB["FacebookAI/xlm-roberta-base"].shape
     expected = step_flops(shape, Rule(0), batches * sum(lengths), batches * sum(length**2 for length in lengths))
     assert first.training_flops == pytest.approx(expected)

@@ -10,7 +10,8 @@ import pytest
 
 import trainables.pocket
 from sweeps.encoder_limits import check_limits, first_position
-from sweeps.study import Study, StudyError, Training, Variation
+from sweeps.study import Study, StudyError, Variation
+from sweeps.study_training import Training
 from trainables.family import FAMILIES
 
 POCKET = Path(trainables.pocket.__file__ or "").parent / "encoder"

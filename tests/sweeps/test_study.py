@@ -7,9 +7,10 @@ import pytest
 
 from search_spaces import SPACES
 from sweeps.references import parse_reference
-from sweeps.study import DEFAULT_TRAINING, StudyError, Training
+from sweeps.study import StudyError
 from sweeps.study_data import StudyData
 from sweeps.study_file import load_study
+from sweeps.study_training import DEFAULT_TRAINING, Training
 from sweeps.synthetic_data import SyntheticData
 from sweeps.yaml_reader import read_yaml
 from trainables.task import TASKS

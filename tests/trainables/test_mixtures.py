@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sweeps.study import Mixture
+from sweeps.study_training import Mixture
 from tests.trainables.test_train import VOCABULARY, KilledError, die_at, ignore, no_score
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_data, toy_features, toy_spec
 from trainables.model import HeadShape, Model, load_encoder, with_fresh_heads
