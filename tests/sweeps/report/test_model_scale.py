@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from toy_study import Toy, toy_study
 
 from sweeps.analysis import ModelScale
 from sweeps.report.answer import make_answer
 from sweeps.report.answers import Answer, Evidence
 from sweeps.report.arms import read_arms
 from sweeps.report.cells import build_cells
-from tests.sweeps.report.toy_study import Toy, toy_study
 from trainables.store import Store
 
 SIZES = {"small": 10**6, "middle": 10**7, "large": 10**8}
