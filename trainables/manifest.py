@@ -57,7 +57,8 @@ class DataUse(Record):
     """Entries that the data set's own rules leave out, by reason, each for one: nothing is made of them. They are counted over the
     whole split, before slice and subset are taken."""
     cut: dict[str, int]
-    """Used examples that lost tokens, or whose answer cannot be found, by reason; one can be there for several."""
+    """Used examples that lost tokens, whose answer cannot be found, or whose written answer is no label, by reason; one can be there for
+    several."""
 
 
 class Cost(Record):
