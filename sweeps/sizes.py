@@ -132,6 +132,8 @@ SIZES: Mapping[tuple[str, Split], Size] = {
     ("squad2", "dev"): _about(11_873),
     ("hellaswag", "dev"): _about(10_042),
     ("anli_plus", "dev"): _about(22_857),
+    ("socialiqa", "train"): _about(33_410),
+    ("socialiqa", "dev"): _about(1_954),
     ("ccg", "train"): _about(38_015),
     ("ccg", "dev"): _about(5_484),
 }
