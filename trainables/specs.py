@@ -346,12 +346,31 @@ class SynthesizeSpec(_StageSpec):
     by: Annotated[Translate | BackTranslate | CodeSwitch | Generate, Field(discriminator="method")]
 
 
-Spec = InitSpec | TrainSpec | EvaluateSpec | BenchmarkSpec | SynthesizeSpec
+class TransferSpec(_StageSpec):
+    """How well an encoder's vectors explain the classes of a task that it is not trained on."""
+
+    kind_name: ClassVar[str] = "transfer"
+    kind: Literal["transfer"]
+    family: str
+    encoder: EncoderRef
+    data: Annotated[tuple[DataSpec, ...], Field(min_length=1, max_length=1)]
+    """Training examples of the task."""
+    num_units: Annotated[int, Field(gt=0)]
+    """At most: sequences, or questions of multiple choice, evenly spaced."""
+    max_length: Annotated[int, Field(gt=2)]
+    precision: Precision
+
+
+Spec = InitSpec | TrainSpec | EvaluateSpec | BenchmarkSpec | SynthesizeSpec | TransferSpec
 
 
 def parents_of(spec: Spec) -> tuple[str, ...]:
     """Keys of the stages whose files a stage reads, each once: those of its encoders, and those that made its examples."""
-    encoders = (spec.encoder,) if isinstance(spec, (TrainSpec, EvaluateSpec)) else spec.arms if isinstance(spec, BenchmarkSpec) else ()
+    encoders: tuple[EncoderRef | Architecture, ...] = ()
+    if isinstance(spec, (TrainSpec, EvaluateSpec, TransferSpec)):
+        encoders = (spec.encoder,)
+    elif isinstance(spec, BenchmarkSpec):
+        encoders = spec.arms
     made = [data.stage for data in data_of(spec) if data.stage is not None]
     return tuple(dict.fromkeys([*(encoder.stage for encoder in encoders if isinstance(encoder, StageEncoder)), *made]))
 

@@ -38,6 +38,7 @@ from trainables.specs import (
     StageEncoder,
     SynthesizeSpec,
     TrainSpec,
+    TransferSpec,
     parents_of,
 )
 from trainables.store import Store
@@ -45,6 +46,7 @@ from trainables.synthesize import synthesize
 from trainables.task import MLM_HEAD, TASKS, head_name
 from trainables.text_to_text import KIND, label_names, label_words
 from trainables.train import Point, TaskData, train
+from trainables.transferability import measure_transfer
 
 Report = Callable[[CurvePoint], None]
 
@@ -86,6 +88,8 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
                 outcome = _evaluate(job.spec, job, store, device, folder)
             case BenchmarkSpec():
                 outcome = _benchmark(job.spec, job, store, device, folder)
+            case TransferSpec():
+                outcome = _transfer(job.spec, job, store, device)
             case SynthesizeSpec():
                 outcome = Outcome(**synthesize(job.spec, job, device, store.progress_folder(job.spec.key), folder)._asdict())
         return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
@@ -185,6 +189,17 @@ def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, 
     return Outcome(measurements=found.measurements, data=found.data, num_tokens=found.num_tokens, num_examples=found.num_examples)
 
 
+def _transfer(spec: TransferSpec, job: Job, store: Store, device: torch.device) -> Outcome:
+    source = _source(spec.encoder, job, store)
+    tokenizer = _tokenizer(source)
+    _check_length(spec, tokenizer)
+    dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
+    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
+    (data,) = spec.data
+    prepared = prepare(data, job.data, tokenizer, spec.max_length, "train", job.cache, _artifact(data, store))
+    return Outcome(measurements=(measure_transfer(spec, model, prepared.features),), data=(data_use(data, "train", prepared),))
+
+
 def _benchmark(spec: BenchmarkSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
     sources = [None if isinstance(arm, Architecture) else _source(arm, job, store) for arm in spec.arms]
     for source in sources:
@@ -204,7 +219,7 @@ def _is_driver(job: Job) -> bool:
     return isinstance(job.spec, SynthesizeSpec) and job.num_workers > 1
 
 
-def _check_length(spec: TrainSpec | EvaluateSpec | BenchmarkSpec, tokenizer: PreTrainedTokenizerBase) -> None:
+def _check_length(spec: TrainSpec | EvaluateSpec | BenchmarkSpec | TransferSpec, tokenizer: PreTrainedTokenizerBase) -> None:
     """What planning cannot see of an encoder on the hub."""
     longest = spec.longest if isinstance(spec, BenchmarkSpec) else spec.max_length
     if longest > tokenizer.model_max_length:
