@@ -34,6 +34,7 @@ from trainables.specs import (
     Spec,
     StageEncoder,
     TrainSpec,
+    TransferSpec,
     Versions,
     data_of,
 )
@@ -43,6 +44,7 @@ INIT_VERSION = 1
 TRAIN_VERSION = 2
 EVALUATE_VERSION = 2
 BENCHMARK_VERSION = 1
+TRANSFER_VERSION = 1
 """Raised when the code of that kind of stage computes something else; the golden keys under tests/ make it a decision."""
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -152,6 +154,23 @@ class SpecBuilder:
             precision=training.precision,
             retrieval=settings.retrieval.protocols(task)[way.own] if task.kind == "retrieval" else None,
             form=self._form(model),
+        )
+
+    def transfer(self, model: str, encoder: EncoderRef, target: str, way: Way, num_units: int) -> TransferSpec:
+        """How well an encoder's vectors explain the classes of some of a target's training data."""
+        training = self._target_training(target, way).over(DEFAULT_TRAINING)
+        assert training.max_length is not None, "DEFAULT_TRAINING has a length"
+        assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        return TransferSpec(
+            kind="transfer",
+            code_version=TRANSFER_VERSION,
+            versions=self._versions,
+            family=self.study.models[model].family,
+            encoder=encoder,
+            data=(self._target_mixture(target, way).train,),
+            num_units=num_units,
+            max_length=training.max_length,
+            precision=training.precision,
         )
 
     def benchmark(self, model: str, direct: EncoderRef, intermediate: EncoderRef, target: str, way: Way) -> BenchmarkSpec:

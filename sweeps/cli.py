@@ -1,4 +1,4 @@
-"""The command line: `polystilts plan|run|status|report|export STUDY`, and `polystilts score` for folders of predictions."""
+"""The command line: `polystilts plan|run|status|report|select|export STUDY`, and `polystilts score` for folders of predictions."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from sweeps.device_rates import DeviceName
 from sweeps.export import export_study
 from sweeps.home import StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
+from sweeps.report.choices import terminal_choices
 from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import Report
@@ -131,6 +132,33 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
     _print_report(console, written)
     _print_lost(console, result)
     _print_where(console, opened, study, home, data)
+
+
+@app.command()
+def select(
+    study: StudyPath,
+    budget: Annotated[str, typer.Option("--budget", help="Share of what the whole study would cost, such as 25%.")],
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Chooses the best intermediate of every target without the whole grid."""
+    from sweeps.select_study import parse_budget, select_study  # imports scipy, which other verbs do without
+
+    console = Console(stderr=as_json)
+    with _user_errors():
+        share = parse_budget(budget)
+        found = select_study(open_study(study, home, data), share, console)
+    if as_json:
+        _print_json(found.model_dump())
+    else:
+        console.print(terminal_choices(found))
+        print(f"{found.spent:.1%} of the full cost; {found.num_computed} stages were computed now")
+        for note in found.notes:
+            print(f"note: {note}")
+        print(f"next: polystilts run {_words(study, home, data)}  # the whole study; what it shares with the choice is not computed again")
+    if found.failures:
+        raise typer.Exit(EXIT_STAGE_FAILED)
 
 
 @app.command()

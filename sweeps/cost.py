@@ -21,7 +21,7 @@ from sweeps.study import Study
 from trainables.flops import EncoderShape, step_flops
 from trainables.layers import Rule, rule_of
 from trainables.schedule import count_steps, entry_shares
-from trainables.specs import BenchmarkSpec, DataSpec, EvaluateSpec, MixtureTask, Precision, Record, Spec, TrainSpec
+from trainables.specs import BenchmarkSpec, DataSpec, EvaluateSpec, MixtureTask, Precision, Record, Spec, TrainSpec, TransferSpec
 from trainables.task import TASKS
 
 NO_SHAPE = "not counted, for the shape of this encoder of the hub is not known"
@@ -103,6 +103,8 @@ class CostModel:
             case EvaluateSpec() if encoder is not None:
                 scored = (*spec.data, *spec.threshold_data)
                 return Work(evaluation=sum(self._forward(model, encoder.shape, data, spec.max_length) for data in scored))
+            case TransferSpec() if encoder is not None:
+                return Work(evaluation=self._transfer(model, encoder.shape, spec))
             case BenchmarkSpec() if encoder is not None:
                 return Work(benchmark=self._benchmark(model, encoder.shape, spec))
             case _:
@@ -121,6 +123,11 @@ class CostModel:
         units = [num_steps * spec.batch_size * share for share in entry_shares(counted, num_units)]
         flops = sum(_flops(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True))
         return Work(flops, min(spec.num_evals, num_steps) * dev)
+
+    def _transfer(self, model: str, shape: EncoderShape, spec: TransferSpec) -> float:
+        amounts = (self._amount(model, data, spec.max_length) for data in spec.data)
+        forward = Rule(shape.num_layers + 1)
+        return sum(_flops(shape, forward, each, min(each.num_units, spec.num_units)) for each in amounts if each is not None)
 
     def _benchmark(self, model: str, shape: EncoderShape, spec: BenchmarkSpec) -> float:
         """Of all passes, those that warm up included."""
@@ -150,7 +157,7 @@ class CostModel:
         return self._amounts[key]
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
     """A stage, or several that cost the same."""
 
     model: str
@@ -164,7 +171,7 @@ def study_cost(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkPr
     """Everything that the programs of a study can ask for."""
     total = Work()
     seconds = checkpoint_bytes = 0.0
-    for planned in itertools.chain(_planned(programs), _planned_benchmarks(benchmarks)):
+    for planned in itertools.chain(planned_stages(programs), _planned_benchmarks(benchmarks)):
         encoder = costs.encoder(planned.model)
         checkpoint_bytes += 0 if encoder is None else planned.num_kept * encoder.num_parameters * BYTES_PER_PARAMETER
         work = costs.work(planned.model, planned.spec).times(planned.number)
@@ -183,7 +190,7 @@ def study_cost(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkPr
     )
 
 
-def _planned(programs: Iterable[PairProgram]) -> Iterator[_Planned]:
+def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
     """All stages of all pairs; those that pairs share once."""
     shared: set[str] = set()
     for program in programs:
@@ -191,22 +198,22 @@ def _planned(programs: Iterable[PairProgram]) -> Iterator[_Planned]:
         for spec in program.shared_stages():
             if spec.key not in shared:
                 shared.add(spec.key)
-                yield _Planned(model, spec, 1, 1)
+                yield Planned(model, spec, 1, 1)
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
-            yield _Planned(model, target, program.num_trainings(), program.num_seeds())
-        yield _Planned(model, scored, program.num_seeds(), 0)
+            yield Planned(model, target, program.num_trainings(), program.num_seeds())
+        yield Planned(model, scored, program.num_seeds(), 0)
 
 
-def _planned_benchmarks(benchmarks: Iterable[BenchmarkProgram]) -> Iterator[_Planned]:
+def _planned_benchmarks(benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
     """The timing of every pair, and that of every architecture once."""
     architectures = {}
     for benchmark in benchmarks:
         model = benchmark.pair.pair.model
         timing, architecture = benchmark.typical_stages()
-        yield _Planned(model, timing, 1, 0)
+        yield Planned(model, timing, 1, 0)
         if architecture is not None:
-            architectures[architecture] = _Planned(model, architecture, 1, 0)
+            architectures[architecture] = Planned(model, architecture, 1, 0)
     yield from architectures.values()
 
 

@@ -75,6 +75,13 @@ class DataSamples:
             return self._measured(data, max_length, tokenizer)
         return _published(data, max_length)
 
+    def num_examples(self, data: DataSpec) -> int | None:
+        """Exactly how many there are; None if that is not known before they are read from the hub."""
+        if data.source == "generated" or (self._folder is not None and data.source != "absent"):
+            return self._sample(data).num_examples
+        size = size_of(data)
+        return size.num_examples if size is not None and size.is_exact else None
+
     def _measured(self, data: DataSpec, max_length: int, tokenizer: Path | None) -> tuple[Amount, tuple[Unknown, ...]]:
         sample = self._sample(data)
         is_question = TASKS.load(data.task).kind == "span_qa"

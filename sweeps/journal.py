@@ -94,7 +94,8 @@ class Journal:
         model, intermediate, variant, target = context.model, context.intermediate, context.variant, context.target
         leaks: tuple[str, ...] = ()
         if intermediate is not None and target is not None:
-            leaks = self._programs[PairId(model, intermediate, variant, target)].leaks()
+            program = self._programs.get(PairId(model, intermediate, variant, target))
+            leaks = () if program is None else program.leaks()  # the trials of a selection are no pairs of the study
         return RunContext(model=model, intermediate=intermediate, variant=variant, target=target, seed=context.seed, leaks=leaks)
 
     def _log(self, event: Event) -> None:

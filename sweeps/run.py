@@ -25,7 +25,7 @@ from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
-from sweeps.walk import Walk
+from sweeps.walk import Lookup, Walk
 from trainables.data import check_folder, load_examples
 from trainables.manifest import Manifest
 from trainables.overlap import TextHashes, keep_text_hashes, load_text_hashes
@@ -126,6 +126,13 @@ def open_study(path: Path, home: Path, data: Path | None, *, needs_files: bool =
 
 def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:
     """The plan walked as far as the store reaches; with `check`, damaged stages are taken out of it and named."""
+    look_up, damaged = open_store(opened, check)
+    walk = Walk(plan_study(opened.builder), look_up, plan_benchmarks(opened.builder))
+    return walk, tuple(damaged)
+
+
+def open_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Lookup, list[str]]:
+    """What a walk looks stages up with; with `check`, what it finds damaged it takes out of the store and adds to the list."""
     damaged: list[str] = []
     known = opened.store.keys()
 
@@ -138,7 +145,7 @@ def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
         opened.store.quarantine(key)
         return None
 
-    return Walk(plan_study(opened.builder), look_up, plan_benchmarks(opened.builder)), tuple(damaged)
+    return look_up, damaged
 
 
 def count(opened: Opened, device: DeviceName | None = None) -> Counts:
@@ -183,7 +190,7 @@ def run_study(opened: Opened, console: Console) -> Ran:
                 journal = Journal(walk, opened.store, tracker, progress)
                 journal.settle()
                 if not walk.is_finished:
-                    _run_rest(opened, walk, journal)
+                    run_rest(opened, walk, journal)
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
             tracker.log(_study_finished(result, journal, opened))
@@ -282,7 +289,8 @@ def _num_stages(walk: Walk) -> int:
     return len(_shared_stages(walk.programs)) + sum(program.num_stages() for program in walk.programs) + timings
 
 
-def _run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
+def run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
+    """Runs what the walk has left, and keeps what failed stages said."""
     with cluster(opened.study.resources) as found:
         tracebacks = run_walk(walk, opened.study.resources, found, opened.store, lambda request: _job(opened, request), journal)
     journal.settle()

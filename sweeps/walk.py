@@ -40,7 +40,13 @@ class _Waiting:
 class Walk:
     """The state of a plan while it runs; every method returns at once."""
 
-    def __init__(self, programs: Sequence[PairProgram], lookup: Lookup, benchmarks: Sequence[BenchmarkProgram] = ()) -> None:
+    def __init__(
+        self,
+        programs: Sequence[PairProgram],
+        lookup: Lookup,
+        benchmarks: Sequence[BenchmarkProgram] = (),
+        others: Sequence[Program] = (),
+    ) -> None:
         self.programs = programs
         self.benchmarks = benchmarks
         self._lookup = lookup
@@ -55,7 +61,7 @@ class Walk:
         """Stages whose parents' files were dropped and are being made again."""
         self._waiting: dict[str, list[_Waiting]] = {}
         self._outcomes: list[Outcome] = []
-        everything: Sequence[Program] = [*programs, *benchmarks]
+        everything: Sequence[Program] = [*programs, *benchmarks, *others]
         for program in everything:
             self._advance(program, program.steps(), None)
 

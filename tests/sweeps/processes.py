@@ -26,6 +26,13 @@ def run(study: Path, home: Path) -> str:
     return done.stdout
 
 
+def polystilts(*words: str) -> str:
+    """Runs a verb to its end; returns its standard output."""
+    done = subprocess.run([sys.executable, "-m", "sweeps.cli", *words], capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "POLYSTILTS_HOME", "RAY_ADDRESS")}
 
