@@ -29,7 +29,9 @@ from trainables.tasks.pocket_flavour_repeated import NUM_COPIES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "sweeps" / "studies"
-TWINS = sorted(path.stem.removeprefix("pocket_") for path in STUDIES.glob("pocket_*.yaml") if path.stem != "pocket_encoder")
+ALONE = ("encoder", "select")
+"""Pocket studies that are nobody's twin."""
+TWINS = sorted({path.stem.removeprefix("pocket_") for path in STUDIES.glob("pocket_*.yaml")} - {*ALONE})
 
 
 class Finished(NamedTuple):
