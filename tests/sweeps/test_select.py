@@ -262,7 +262,7 @@ def test_a_selection_on_the_pocket_world_finds_what_is_planted_and_is_not_repeat
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     assert {run.data.tags["polystilts.role"] for run in runs} == {"study", "encoder", "pair", "trial"}
     assert {run.info.status for run in runs} == {"FINISHED"}
-    again = json.loads(polystilts(*words))
+    again = json.loads(CliRunner().invoke(app, words).stdout)
     assert again["num_computed"] == 0
     assert again["choices"] == found["choices"]
     store = walk_store(open_study(SMALL, tmp_path, None))[0].drain()
