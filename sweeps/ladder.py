@@ -135,7 +135,9 @@ class Ladder:
         target, encoder = self.targets[ask.target], self._encoder(ask.arm, ask.rung, ask.replicate)
         spec = self._builder.transfer(self.model, encoder.ref, target, self.way(target), NUM_TRANSFER_UNITS)
         folder = encoder.folder if isinstance(encoder.ref, FolderEncoder) else None
-        own = Request(spec, self._context("evaluation", ask, "transferability"), folder, ())
+        # of no target in MLflow, where it would be a run of a pair that may never be tried
+        context = self._context("encoder", ask, "transferability")._replace(target=None)
+        own = Request(spec, context, folder, ())
         return Transfer(ask.arm, ask.target, [*self._encoder_requests(ask.arm, ask.rung, ask.replicate), own])
 
     def _shortened_scoring(self, spec: EvaluateSpec, share: float) -> EvaluateSpec:

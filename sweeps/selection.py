@@ -104,6 +104,8 @@ class Selector:
         self.scores: list[float] = []
         self.spent = spent
         self._before = trained
+        self._same: set[Ask] = set()
+        """Trials whose only stage is one that was asked for."""
         self._num_rounds = 0
 
     def inform(self, prior_AT: Floats) -> None:
@@ -142,11 +144,11 @@ class Selector:
         return tuple(sorted(found, key=lambda standing: -standing.gain))
 
     def _echo(self, ask: Ask, score: float) -> None:
-        """The same stage at the other rungs and with the other seeds."""
-        places = itertools.product(range(self._num_rungs), range(self._num_replicates))
-        new = [other for other in (Ask(0, ask.target, *place) for place in places) if other not in self.asked]
-        self.asked += new
-        self.scores += [score] * len(new)
+        """The same stage is known at the other rungs. With other seeds it is not asked again, and not seen: it would look like no noise."""
+        rungs = [other for rung in range(self._num_rungs) if (other := ask._replace(rung=rung)) not in self.asked]
+        self.asked += rungs
+        self.scores += [score] * len(rungs)
+        self._same |= {Ask(0, ask.target, *place) for place in itertools.product(range(self._num_rungs), range(self._num_replicates))}
 
     def _everyone(self) -> list[Ask]:
         """All arms for all targets, at the highest rung that leaves enough for a choice among the best; none if there is no such rung."""
@@ -177,8 +179,8 @@ class Selector:
 
     def _best_unit(self, beliefs: list[Belief], asks: list[Ask], left: float) -> list[Ask]:
         """The trials, all of one seed at one rung, that promise most for their cost and fit into `left`."""
-        trained, known = self._trained(asks), {*self.asked, *asks}
-        begun = {ask[1:] for ask in known}
+        trained, known = self._trained(asks), {*self.asked, *asks, *self._same}
+        begun = {ask[1:] for ask in (*self.asked, *asks)}
         best: list[Ask] = []
         best_rate = 0.0
         for rung, replicate, size in itertools.product(range(self._num_rungs), range(self._num_replicates), _SIZES):

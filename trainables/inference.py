@@ -62,11 +62,12 @@ def embed(
 
 def embed_tokens(model: Model, features: Features, layer: int, max_tokens: int = MAX_TOKENS) -> NDArray[np.float32]:
     """A vector [T, D] a token from one layer's hidden states, in the order of `features`."""
-    vectors = np.empty((len(features.token_ids), model.encoder.config.hidden_size), np.float32)
-    for packed in _packs(model, features, max_tokens):
-        with torch.inference_mode():
-            vectors[packed.rows_T] = model.hidden(packed, layer).float().cpu().numpy()
-    return vectors
+
+    def parts() -> Iterator[tuple[Indices, NDArray[np.float32]]]:
+        for packed in _packs(model, features, max_tokens):
+            yield packed.rows_T, model.hidden(packed, layer).float().cpu().numpy()
+
+    return _in_order(parts(), len(features.token_ids))
 
 
 def _packs(model: Model, features: Features, max_tokens: int) -> Iterator[Packed]:
