@@ -26,6 +26,11 @@ class Rule(NamedTuple):
     """What of these depths."""
     adapter_rank: int = 0
 
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether the embeddings of tokens are trained."""
+        return self.lowest_depth == 0 and self.parts == "all"
+
 
 def rule_of(layers_trained: str, num_layers: int) -> Rule:
     """What `layers_trained` means for an encoder; a ValueError if it names more layers than there are."""

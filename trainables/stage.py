@@ -24,6 +24,7 @@ from trainables.masking import read_vocabulary
 from trainables.model import add_decoder, empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
+from trainables.progress import Point
 from trainables.random_encoder import save_random_encoder
 from trainables.ranks import is_first
 from trainables.specs import (
@@ -45,7 +46,7 @@ from trainables.store import Store
 from trainables.synthesize import synthesize
 from trainables.task import MLM_HEAD, TASKS, head_name
 from trainables.text_to_text import KIND, label_names, label_words
-from trainables.train import Point, TaskData, train
+from trainables.train import TaskData, train
 from trainables.transferability import measure_transfer
 
 Report = Callable[[CurvePoint], None]
@@ -159,6 +160,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         read_vocabulary(tokenizer),
         evaluate_dev=lambda model: evaluate_dev(model, dev_sets),
         report=lambda point: report(_curve_point(point)),
+        dev_features=[dev_set.features for dev_set in dev_sets],
         stop_below=job.stop_below,
         checkpoints=store.progress_folder(spec.key),
         checkpoint_every_s=job.checkpoint_every_s,

@@ -5,7 +5,6 @@ Everything random is a function of (seed, step), so a training that died goes on
 Legend: `K` optimizer steps.
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -18,37 +17,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from trainables.checkpoint import load_progress, save_progress
 from trainables.features import Features
 from trainables.flops import step_flops
-from trainables.layers import Rule, depth_of, learning_rate_scale, rule_of, thawed
+from trainables.layers import Rule, depth_of, is_trained, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import take, unit_bounds
-from trainables.parallel import Spread, moments, put_moments
+from trainables.parallel import Spread
+from trainables.progress import DevScore, Point, Progress, is_out_of_patience, remember, resume, save
 from trainables.ranks import as_first_says
 from trainables.schedule import Turn, count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
 from trainables.seeds import derive_seed, generator
+from trainables.vocabulary_cut import cut_vocabulary
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
-    from trainables.manifest import Measurement
     from trainables.specs import TrainSpec
 
 CHECK_EVERY_STEPS = 20
 """Losses are looked at this often, for a look makes the CPU wait for the GPU."""
-
-DevScore = tuple[float | None, tuple["Measurement", ...]]
-
-
-class Point(NamedTuple):
-    """The fields of a `CurvePoint`."""
-
-    step: int
-    epoch: float
-    train_loss: float
-    learning_rate: float
-    score: float | None
-    dev: tuple["Measurement", ...]
 
 
 class Effort(NamedTuple):
@@ -77,32 +63,6 @@ class Trained(NamedTuple):
     effort: Effort
 
 
-@dataclasses.dataclass
-class Progress:
-    """What a training carries from step to step, beside weights and moments."""
-
-    step: int
-    losses_K: Tensor
-    curve: list[Point]
-    best: int | None
-    """The place of the best evaluation in the curve."""
-    best_weights: dict[str, Tensor] | None
-    num_tokens: int
-    num_examples: int
-    seconds: float
-    """Spent so far, by all attempts."""
-    flops: float
-    step_seconds: float
-    """Spent on steps alone, without evaluations and checkpoints."""
-
-    def count(self, batch: Features, flops: float) -> None:
-        """A step on `batch` was taken."""
-        self.step += 1
-        self.num_tokens += len(batch.token_ids)
-        self.num_examples += batch.num_examples
-        self.flops += flops
-
-
 class TaskData(NamedTuple):
     """What one entry of the mixture trains: a task's head, on these features. Two entries may share a task, in two languages."""
 
@@ -128,6 +88,7 @@ def train(
     *,
     evaluate_dev: Callable[[Model], DevScore],
     report: Callable[[Point], None],
+    dev_features: Sequence[Features] = (),
     stop_below: Sequence[float | None] = (),
     checkpoints: Path | None = None,
     checkpoint_every_s: float = math.inf,
@@ -138,17 +99,20 @@ def train(
 
     Where a process group is up, every rank calls this: each computes its share of every batch and of every evaluation, and all
     report. With `shard_on` they hold the weights in parts, on that device, and only the first rank's model is trained in the end.
-    `max_tokens` go forward at once, which changes no result. FloatingPointError if a loss is not finite.
+    `evaluate_dev` may ask the model about the tokens of the mixture and of `dev_features`, no others. `max_tokens` go forward at
+    once, which changes no result. FloatingPointError if a loss is not finite.
     """
     course = settle(spec, mixture)
     num_steps = course.num_steps
     rule = trained = with_adapters(model, spec)
+    num_trained = sum(parameter.numel() for name, parameter in model.named_parameters() if is_trained(name, rule, model.num_layers))
+    texts = (*(entry.features for entry in mixture), *dev_features)
+    cut = cut_vocabulary(model, texts) if rule.has_embeddings else None
     spread = Spread(model, shard_on)
     if spec.batch_size < spread.num_ranks:
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {spread.num_ranks} workers that share it")
     spread.freeze(rule)
     spread.model.train()
-    num_trained = sum(parameter.numel() for parameter in spread.model.parameters() if parameter.requires_grad)
     optimizer = make_optimizer(spread.model, spec)
     progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
     progress.losses_K = progress.losses_K.to(spread.model.device)
@@ -194,6 +158,8 @@ def train(
     if spec.keep == "best" and progress.best_weights is not None:
         spread.put_weights(progress.best_weights)
     spread.gather()
+    if cut is not None:
+        cut.undo(decay_without_gradient(spec, rule, model.num_layers, num_steps, progress.kept_step))
     model.merge_adapters()
     return outcome(progress, spec, "pruned" if is_pruned else "done", seconds_before, effort_of(model, mixture, num_trained, progress))
 
@@ -220,6 +186,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, spec: "TrainSpec", step:
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["scale"]
     return learning_rate
+
+
+def decay_without_gradient(spec: "TrainSpec", rule: Rule, num_layers: int, num_steps: int, last_step: int) -> float:
+    """What the first `last_step` steps leave of an embedding that no text touches."""
+    is_gradual = spec.unfreezing == "gradual"
+    rules = (thawed(rule, step, num_steps, num_layers) if is_gradual else rule for step in range(last_step))
+    rate = spec.learning_rate * learning_rate_scale(0, spec.layer_decay, num_layers) * spec.weight_decay
+    return math.prod(
+        1 - rate * warm_up_and_decay(step, num_steps, spec.warmup_fraction) for step, now in enumerate(rules) if now.has_embeddings
+    )
 
 
 def next_batch(course: Course, spec: "TrainSpec", mixture: Sequence[TaskData], vocabulary: Vocabulary, step: int) -> tuple[str, Features]:
@@ -295,43 +271,7 @@ def check_finite(losses_K: Tensor, spec: "TrainSpec", num_steps: int) -> None:
         )
 
 
-def remember(point: Point, progress: Progress, spread: Spread | None) -> None:
-    """Adds an evaluation to the curve and, if it is the best so far, sets aside the weights of `spread`, if it is given.
-
-    Where there are no scores, the last weights are as good as any.
-    """
-    best = None if progress.best is None else progress.curve[progress.best].score
-    progress.curve.append(point)
-    if point.score is None or best is None or point.score > best:
-        progress.best = len(progress.curve) - 1
-        weights = spread.weights() if spread is not None else None
-        progress.best_weights = None if weights is None else {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
-
-
-def is_out_of_patience(patience: int | None, progress: Progress) -> bool:
-    """Whether the last `patience` evaluations brought no gain."""
-    return patience is not None and progress.best is not None and len(progress.curve) - 1 - progress.best >= patience
-
-
 def is_below(score: float | None, stop_below: Sequence[float | None], place: int) -> bool:
     """Whether the evaluation number `place`, from 0, falls below its threshold."""
     threshold = stop_below[place] if place < len(stop_below) else None
     return score is not None and threshold is not None and score < threshold
-
-
-def save(folder: Path, spread: Spread, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Writes the state of a training as it is now, on the ranks that hold some of it."""
-    if spread.saves:
-        state = {"model": spread.weights(), "optimizer": moments(optimizer), "progress": progress}
-        save_progress(spread.checkpoints(folder), progress.step, state)
-
-
-def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Puts the newest whole checkpoint, if there is one, into the model and the optimizer."""
-    state = load_progress(spread.checkpoints(folder)) if folder is not None else None
-    if state is None:
-        return None
-    spread.put_weights(state["model"])
-    put_moments(optimizer, state["optimizer"])
-    progress: Progress = state["progress"]
-    return progress

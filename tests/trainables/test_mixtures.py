@@ -11,9 +11,10 @@ from sweeps.study_training import Mixture
 from tests.trainables.test_train import VOCABULARY, KilledError, die_at, ignore, no_score
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_data, toy_features, toy_spec
 from trainables.model import HeadShape, Model, load_encoder, with_fresh_heads
+from trainables.progress import Point
 from trainables.schedule import count_steps, draw_turns, entry_shares
 from trainables.specs import MixtureTask, TrainSpec
-from trainables.train import Point, TaskData, Trained, train
+from trainables.train import TaskData, Trained, train
 
 NINE = ("classification", "classification", "tagging", "tagging", "span_qa", "span_qa", "multiple_choice", "multiple_choice", "mlm")
 NUM_EXAMPLES = (400, 40, 200, 30, 120, 25, 80, 20, 60)

@@ -15,8 +15,9 @@ from tests.trainables.test_train import VOCABULARY, KilledError, die_at
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_spec
 from trainables.inference import predict
 from trainables.model import Model, empty_encoder, load_encoder, with_fresh_heads
+from trainables.progress import DevScore
 from trainables.ranks import is_first
-from trainables.train import DevScore, TaskData, Trained, train
+from trainables.train import TaskData, Trained, train
 
 
 class Case(NamedTuple):
