@@ -18,8 +18,8 @@ from sweeps.encoder_shapes import Encoder, encoder_of
 from sweeps.plan import BenchmarkProgram, PairProgram
 from sweeps.results import Point
 from sweeps.study import Study
-from trainables.flops import EncoderShape, step_flops
-from trainables.layers import Rule, rule_of
+from trainables.flops import EncoderShape, layer_flops, step_flops
+from trainables.layers import Rule, num_kept_layers, rule_of
 from trainables.schedule import count_steps, entry_shares
 from trainables.specs import BenchmarkSpec, DataSpec, EvaluateSpec, MixtureTask, Precision, Record, Spec, TrainSpec, TransferSpec
 from trainables.task import TASKS
@@ -121,7 +121,7 @@ class CostModel:
         num_steps = count_steps(counted, num_units)
         rule = rule_of(spec.layers_trained, shape.num_layers)
         units = [num_steps * spec.batch_size * share for share in entry_shares(counted, num_units)]
-        flops = sum(_flops(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True))
+        flops = sum(_training_flops(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True))
         return Work(flops, min(spec.num_evals, num_steps) * dev)
 
     def _transfer(self, model: str, shape: EncoderShape, spec: TransferSpec) -> float:
@@ -255,6 +255,15 @@ def _largest(distribution: BaseDistribution) -> float | int | str:
 def _with_mixture(spec: TrainSpec, mixture: tuple[MixtureTask, ...]) -> TrainSpec:
     fields = {name: getattr(spec, name) for name in TrainSpec.model_fields}
     return TrainSpec.model_validate({**fields, "mixture": mixture})
+
+
+def _training_flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
+    """Of an entry of a mixture, from which so many units are trained on."""
+    tokens, squares = amount.num_units * amount.tokens, amount.num_units * amount.squares
+    num_visits = num_units / max(amount.num_units, 1)
+    num_kept = num_kept_layers(rule, tokens, shape.hidden_size, num_visits)
+    once = num_kept * layer_flops(shape, tokens, squares)
+    return once + step_flops(shape, rule, num_visits * tokens, num_visits * squares, num_kept)
 
 
 def _flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:

@@ -32,18 +32,27 @@ class EncoderShape(NamedTuple):
         return self.attention_size or self.hidden_size
 
 
-def step_flops(shape: EncoderShape, rule: Rule, num_tokens: float, sum_of_squared_lengths: float) -> float:
-    """Forward through all layers, backward through those at or above the lowest trained depth.
+def step_flops(shape: EncoderShape, rule: Rule, num_tokens: float, sum_of_squared_lengths: float, num_kept_layers: int = 0) -> float:
+    """Forward through all layers but those whose outputs are kept, backward through those at or above the lowest trained depth.
 
     `sum_of_squared_lengths` is over the sequences, each of which attends to itself alone. A layer costs as much again for the
     gradients of its inputs, and once more for those of its weights where these are trained. Below the lowest trained layer nothing
     asks for gradients: its queries, keys and values pass none on.
     """
-    linear = 2.0 * shape.layer_weights * num_tokens
-    attention = 4.0 * shape.width * sum_of_squared_lengths
+    linear, attention = _products(shape, num_tokens, sum_of_squared_lengths)
     num_backward = shape.num_layers + 1 - max(rule.lowest_depth, 1)
     adapters = 4.0 * rule.adapter_rank * (shape.hidden_size + shape.width) * num_tokens  # two of them, of two matrices each
-    forward = shape.num_layers * (linear + attention + adapters)
+    forward = (shape.num_layers - num_kept_layers) * (linear + attention + adapters)
     backward = num_backward * (linear + 2 * attention + 2 * adapters + (linear if rule.parts == "all" else 0.0))
     is_bottom = num_backward > 0 and rule.lowest_depth > 0 and not (shape.is_prenorm and rule.parts == "all")
     return forward + backward - (6.0 * shape.hidden_size * shape.width * num_tokens if is_bottom else 0.0)
+
+
+def layer_flops(shape: EncoderShape, num_tokens: float, sum_of_squared_lengths: float) -> float:
+    """Forward through one layer."""
+    return sum(_products(shape, num_tokens, sum_of_squared_lengths))
+
+
+def _products(shape: EncoderShape, num_tokens: float, sum_of_squared_lengths: float) -> tuple[float, float]:
+    """Of one layer: with its weights, and of queries with keys and of scores with values."""
+    return 2.0 * shape.layer_weights * num_tokens, 4.0 * shape.width * sum_of_squared_lengths

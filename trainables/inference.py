@@ -63,11 +63,16 @@ def embed(
 def embed_tokens(model: Model, features: Features, layer: int, max_tokens: int = MAX_TOKENS) -> NDArray[np.float32]:
     """A vector [T, D] a token from one layer's hidden states, in the order of `features`."""
 
-    def parts() -> Iterator[tuple[Indices, NDArray[np.float32]]]:
-        for packed in _packs(model, features, max_tokens):
-            yield packed.rows_T, model.hidden(packed, layer).float().cpu().numpy()
+    return _in_order(hidden_states(model, features, layer, max_tokens), len(features.token_ids))
 
-    return _in_order(parts(), len(features.token_ids))
+
+@torch.no_grad()
+def hidden_states(
+    model: Model, features: Features, layer: int, max_tokens: int = MAX_TOKENS
+) -> Iterator[tuple[Indices, NDArray[np.float32]]]:
+    """The same in the parts that this rank computes: rows of `features`, and their vectors."""
+    for packed in _packs(model, features, max_tokens):
+        yield packed.rows_T, model.hidden(packed, layer).float().cpu().numpy()
 
 
 def _packs(model: Model, features: Features, max_tokens: int) -> Iterator[Packed]:

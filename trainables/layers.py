@@ -12,6 +12,9 @@ PATTERN = r"all|head|no_embeddings|bias_norm|top_[1-9]\d*|frozen_[1-9]\d*|lora_[
 the biases); the last K layers; all but the embeddings and the first K layers; low-rank adapters of rank K beside the queries and
 values of every layer (Hu et al. 2022), which are added into the weights at the end."""
 
+_LEAST_VISITS = 2
+_MOST_KEPT_BYTES = 16 * 2**30
+_BYTES_PER_STATE = 4
 _LAYER_NUMBER = re.compile(r"\.(?:layer|block)\.(\d+)\.")
 """T5 calls layers blocks, and the parts of one layers."""
 _LAST_NORM = "encoder.encoder."
@@ -30,6 +33,11 @@ class Rule(NamedTuple):
     def has_embeddings(self) -> bool:
         """Whether the embeddings of tokens are trained."""
         return self.lowest_depth == 0 and self.parts == "all"
+
+    @property
+    def num_frozen_layers(self) -> int:
+        """How many layers from the bottom nothing is trained in, the embeddings below them included."""
+        return max(0, self.lowest_depth - 1) if self.parts == "all" else 0
 
 
 def rule_of(layers_trained: str, num_layers: int) -> Rule:
@@ -53,6 +61,15 @@ def rule_of(layers_trained: str, num_layers: int) -> Rule:
             return Rule(0, "bias_norm")
         case _:
             return Rule(0)
+
+
+def num_kept_layers(rule: Rule, num_tokens: float, hidden_size: int, num_visits: float) -> int:
+    """Of the frozen layers, how many are computed once for all visits of an example, rather than at each: all or none.
+
+    None where an example is seldom seen twice, or where the states [T, D] of so many tokens would fill a disk.
+    """
+    pays = num_visits >= _LEAST_VISITS and num_tokens * hidden_size * _BYTES_PER_STATE <= _MOST_KEPT_BYTES
+    return rule.num_frozen_layers if pays else 0
 
 
 def depth_of(name: str, num_layers: int) -> int:

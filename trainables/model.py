@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTra
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape
 from trainables.heads import Encoded, Head, HeadShape, make_head
-from trainables.layers import Rule, is_trained
+from trainables.layers import Rule, depth_of, is_trained
 from trainables.packing import ATTENTION, Packed
 from trainables.text_to_text import Decoder, LabelWords, load_decoder, save_decoder, unpacked
 
@@ -53,6 +53,7 @@ class Model(nn.Module):
         self.decoder = decoder
         """Of a text-to-text model, whose tasks share it."""
         self.form = form
+        self._num_frozen = 0
         self._adapters: tuple[LoraModel, ...] = ()
         """At most one; in a tuple, since it holds the encoder, which is here already."""
 
@@ -60,19 +61,20 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return self.encoder.device
 
-    def forward(self, packed: Packed, task: str) -> Tensor:
-        """The loss of `task`, summed over what it is averaged over."""
-        return self._head(task).loss(self._logits(packed, task), packed)
+    def forward(self, packed: Packed, task: str, kept_TD: Tensor | None = None) -> Tensor:
+        """The loss of `task`, summed over what it is averaged over; `kept_TD` is what its frozen layers give, if that is known."""
+        return self._head(task).loss(self._logits(packed, task, kept_TD), packed)
 
     def logits(self, packed: Packed, task: str) -> Tensor:
         """What the head of `task` gives, in float32."""
         return self._logits(packed, task)
 
-    def _logits(self, packed: Packed, task: str) -> Tensor:  # apart, for sharding puts hooks around both of the above
+    # apart, for sharding puts hooks around both of the above
+    def _logits(self, packed: Packed, task: str, kept_TD: Tensor | None = None) -> Tensor:
         embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
         head = self._head(task)
         with self._casting():
-            hidden_TD = self.hidden(packed)
+            hidden_TD = self.hidden(packed) if kept_TD is None else self._above_frozen(kept_TD, packed)
             if isinstance(head, LabelWords):
                 assert self.decoder is not None, "a model that writes has a decoder"
                 return head.answer(self.decoder, unpacked(hidden_TD, packed, embeddings.weight), packed, self.form)
@@ -94,6 +96,12 @@ class Model(nn.Module):
             )
         hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
         return hidden.squeeze(0)
+
+    def _above_frozen(self, kept_TD: Tensor, packed: Packed) -> Tensor:
+        if self._num_frozen == self.num_layers:
+            return kept_TD
+        assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
+        return self.family.run_layers(self.encoder, kept_TD, self._num_frozen, packed.runs)
 
     @property
     def num_layers(self) -> int:
@@ -120,9 +128,19 @@ class Model(nn.Module):
         self._adapters = ()
 
     def freeze(self, rule: Rule) -> None:
-        """Leaves out of training what the rule does not name."""
+        """Leaves out of training what the rule does not name. Frozen layers have no dropout: what they give is a function of the text."""
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(is_trained(name, rule, self.num_layers))
+        self._num_frozen = rule.num_frozen_layers
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Model":
+        """As for any module, but for frozen layers."""
+        super().train(mode)
+        for name, module in self.encoder.named_modules() if self._num_frozen else ():
+            if depth_of(f"encoder.{name}.", self.num_layers) <= self._num_frozen:
+                module.training = False
+        return self
 
     def _head(self, task: str) -> Head | LabelWords:
         if task not in self.shapes:

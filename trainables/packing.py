@@ -70,6 +70,13 @@ def unit_bounds(features: Features) -> Indices:
     return np.arange(len(features.offsets), dtype=np.int64)
 
 
+def token_rows(features: Features, units_U: Indices) -> Indices:
+    """The rows of the tokens of the given units, in the given order."""
+    bounds = unit_bounds(features)
+    sequences = _ranges(bounds[units_U], bounds[units_U + 1] - bounds[units_U])
+    return _ranges(features.offsets[sequences], features.offsets[sequences + 1] - features.offsets[sequences])
+
+
 def take(features: Features, units_U: Indices) -> Features:
     """The given units as features of their own, in the given order; a unit may come twice."""
     bounds = unit_bounds(features)

@@ -8,8 +8,10 @@ import copy
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
@@ -47,8 +49,11 @@ class Spread:
             # in a mixture a step leaves the other tasks' heads unused
             self._called = DistributedDataParallel(self.model, find_unused_parameters=len(self.model.heads) > 1, broadcast_buffers=False)
 
-    def compute_gradients(self, batch: Features, task: str, max_tokens: int) -> Tensor:
-        """Accumulates the gradients of the mean loss of the whole batch, of which this rank computes its share; returns that mean."""
+    def compute_gradients(self, batch: Features, task: str, max_tokens: int, kept_TD: NDArray[np.float32] | None = None) -> Tensor:
+        """Accumulates the gradients of the mean loss of the whole batch, of which this rank computes its share; returns that mean.
+
+        `kept_TD` is what the frozen layers give for the tokens of the batch, if that is known.
+        """
         device = self.model.device
         num = max(num_averaged(batch), 1)
         loss = torch.zeros((), device=device)
@@ -59,7 +64,9 @@ class Spread:
         for place in range(num_passes):
             is_counted = place < len(mine)
             with self._reducing(is_last=place == num_passes - 1):
-                share: Tensor = self._called(pack(batch, mine[place if is_counted else 0], device), task) / num * is_counted
+                packed = pack(batch, mine[place if is_counted else 0], device)
+                states = None if kept_TD is None else torch.from_numpy(kept_TD[packed.rows_T]).to(device, non_blocking=True)
+                share: Tensor = self._called(packed, task, states) / num * is_counted
                 (share * self.num_ranks).backward()  # what is averaged over ranks must be multiplied by them to be a sum
             loss += share.detach()
         if self.num_ranks > 1:

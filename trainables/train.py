@@ -19,10 +19,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from trainables.features import Features
 from trainables.flops import step_flops
+from trainables.frozen_layers import Kept, States, keep_frozen, sum_of_squares
 from trainables.layers import Rule, depth_of, is_trained, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
-from trainables.packing import take, unit_bounds
+from trainables.packing import take, token_rows, unit_bounds
 from trainables.parallel import Spread
 from trainables.progress import DevScore, Point, Progress, is_out_of_patience, remember, resume, save
 from trainables.ranks import as_first_says
@@ -70,6 +71,15 @@ class TaskData(NamedTuple):
     features: Features
 
 
+class Batch(NamedTuple):
+    """What a step trains on."""
+
+    task: str
+    features: Features
+    kept_TD: States | None
+    """What the frozen layers give for its tokens, where that is kept."""
+
+
 class Course(NamedTuple):
     """What is settled before the first step, by the spec and the sizes of the mixture alone."""
 
@@ -78,6 +88,10 @@ class Course(NamedTuple):
     num_steps: int
     turns: Sequence[Turn]
     eval_steps: Collection[int]
+
+    def num_visits(self, entry: int, batch_size: int) -> float:
+        """How often each example of an entry is trained on, in the mean."""
+        return sum(turn.entry == entry for turn in self.turns) * batch_size / self.num_units[entry]
 
 
 def train(
@@ -112,12 +126,15 @@ def train(
     if spec.batch_size < spread.num_ranks:
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {spread.num_ranks} workers that share it")
     spread.freeze(rule)
-    spread.model.train()
     optimizer = make_optimizer(spread.model, spec)
     progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
     progress.losses_K = progress.losses_K.to(spread.model.device)
-    seconds_before, is_pruned = progress.seconds, False
     began_at = saved_at = stepped_at = time.monotonic()
+    visits = [course.num_visits(entry, spec.batch_size) for entry in range(len(mixture))]
+    kept = [keep_frozen(spread.model, spec, rule, data.features, visits[entry]) for entry, data in enumerate(mixture)]
+    progress.flops += sum(each.flops for each in kept)
+    spread.model.train()
+    seconds_before, is_pruned = progress.seconds, False
 
     for step in range(progress.step, num_steps):
         torch.manual_seed(derive_seed("dropout", spec.seed, step, spread.rank))
@@ -126,13 +143,13 @@ def train(
             trained = now
             spread.freeze(trained)
 
-        task, batch = next_batch(course, spec, mixture, vocabulary, step)
-        progress.losses_K[step] = spread.compute_gradients(batch, task, max_tokens)
+        batch = next_batch(course, spec, mixture, kept, vocabulary, step)
+        progress.losses_K[step] = spread.compute_gradients(batch.features, batch.task, max_tokens, batch.kept_TD)
         clip_grad_norm_(spread.model.parameters(), spec.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
 
-        progress.count(batch, step_flops(model.shape, trained, len(batch.token_ids), int(np.square(np.diff(batch.offsets)).sum())))
+        progress.count(batch.features, batch_flops(model, trained, batch))
         is_eval = progress.step in course.eval_steps
         if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
             continue
@@ -198,12 +215,24 @@ def decay_without_gradient(spec: "TrainSpec", rule: Rule, num_layers: int, num_s
     )
 
 
-def next_batch(course: Course, spec: "TrainSpec", mixture: Sequence[TaskData], vocabulary: Vocabulary, step: int) -> tuple[str, Features]:
-    """The task of a step and its whole batch, masked where tokens are to be predicted."""
+def next_batch(
+    course: Course, spec: "TrainSpec", mixture: Sequence[TaskData], kept: Sequence[Kept], vocabulary: Vocabulary, step: int
+) -> Batch:
+    """The whole batch of a step, masked where tokens are to be predicted."""
     entry, place = course.turns[step]
     task, features = mixture[entry]
-    batch = take(features, draw_units(spec.seed, entry, course.num_units[entry], spec.batch_size, place))
-    return task, mask_tokens(batch, vocabulary, generator("mask", spec.seed, step)) if batch.kind == "mlm" else batch
+    states_TD = kept[entry].states_TD
+    units = draw_units(spec.seed, entry, course.num_units[entry], spec.batch_size, place)
+    batch = take(features, units)
+    if batch.kind == "mlm":
+        batch = mask_tokens(batch, vocabulary, generator("mask", spec.seed, step))
+    return Batch(task, batch, None if states_TD is None else states_TD[token_rows(features, units)])
+
+
+def batch_flops(model: Model, trained: Rule, batch: Batch) -> float:
+    """Of a step on a whole batch."""
+    num_kept = trained.num_frozen_layers if batch.kept_TD is not None else 0
+    return step_flops(model.shape, trained, len(batch.features.token_ids), sum_of_squares(batch.features), num_kept)
 
 
 def outcome(progress: Progress, spec: "TrainSpec", status: Literal["done", "pruned"], seconds_before: float, effort: Effort) -> Trained:

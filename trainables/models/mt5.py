@@ -75,6 +75,7 @@ FAMILY = Family(
     adapted=("q", "v"),
     prepare=prepare,
     has_position_bias=True,
+    run_layers=None,
     make_config=make_config,
     train_tokenizer=train_tokenizer,
 )

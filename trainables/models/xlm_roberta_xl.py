@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transformers import PreTrainedConfig, XLMRobertaXLConfig
+from transformers import PreTrainedConfig, PreTrainedModel, XLMRobertaXLConfig
 
-from trainables.family import Family, shape_of
+from trainables.family import Family, run_layers, shape_of
 from trainables.flops import EncoderShape
 from trainables.models.xlm_roberta import config_fields, first_position, train_tokenizer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainables.packing import Runs
     from trainables.specs import InitSpec
 
 
@@ -25,10 +28,16 @@ def shape(config: PreTrainedConfig) -> EncoderShape:
     return shape_of(config)._replace(is_prenorm=True)
 
 
+def run_layers_and_norm(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, runs: Runs) -> Tensor:
+    normalised: Tensor = encoder.encoder.LayerNorm(run_layers(encoder, hidden_TD, first, runs))
+    return normalised
+
+
 FAMILY = Family(
     first_position=first_position,
     has_segments=False,
     shape=shape,
+    run_layers=run_layers_and_norm,
     make_config=make_config,
     train_tokenizer=train_tokenizer,
 )
