@@ -5,6 +5,7 @@ Either way gradients are those of the whole batch, and no other file needs to kn
 
 import contextlib
 import copy
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,21 +25,26 @@ from trainables.features import Features
 from trainables.heads import num_averaged
 from trainables.layers import Rule
 from trainables.model import Model
-from trainables.packing import pack, split_units
+from trainables.packing import pack, split_units, unit_bounds
 from trainables.ranks import rank_and_number
+
+log = logging.getLogger(__name__)
 
 
 class Spread:
     """A model that is trained by all ranks; alone, it is plainly the model.
 
-    Where `shard_on` is a device and there are several ranks, that holds this rank's part of weights, gradients and moments. Then the given
-    model holds no weights while they train, except on the first rank, and `gather` puts them back there.
+    At most `max_tokens` go forward at once. Where `shard_on` is a device and there are several ranks, that holds this rank's part of
+    weights, gradients and moments. Then the given model holds no weights while they train, except on the first rank, and `gather` puts
+    them back there.
     """
 
-    def __init__(self, model: Model, shard_on: torch.device | None) -> None:
+    def __init__(self, model: Model, shard_on: torch.device | None, max_tokens: int) -> None:
         self.rank, self.num_ranks = rank_and_number()
         self.is_sharded = shard_on is not None and self.num_ranks > 1
         self._given = model
+        self._max_tokens = max_tokens
+        self._recomputes = False
         self.model = _sharded(model, shard_on) if shard_on is not None and self.is_sharded else model
         self._called: nn.Module = self.model
 
@@ -49,15 +55,46 @@ class Spread:
             # in a mixture a step leaves the other tasks' heads unused
             self._called = DistributedDataParallel(self.model, find_unused_parameters=len(self.model.heads) > 1, broadcast_buffers=False)
 
-    def compute_gradients(self, batch: Features, task: str, max_tokens: int, kept_TD: NDArray[np.float32] | None = None) -> Tensor:
+    def compute_gradients(self, batch: Features, task: str, seed: int, kept_TD: NDArray[np.float32] | None = None) -> Tensor:
         """Accumulates the gradients of the mean loss of the whole batch, of which this rank computes its share; returns that mean.
 
-        `kept_TD` is what the frozen layers give for the tokens of the batch, if that is known.
+        `seed` is dropout's. `kept_TD` is what the frozen layers give for the tokens of the batch, if that is known. A process that trains
+        alone and runs out of memory tries again with less at once; the last OutOfMemoryError says what did not fit.
         """
+        while True:
+            torch.manual_seed(seed)
+            try:
+                return self._accumulate(batch, task, kept_TD)
+            except torch.OutOfMemoryError as error:
+                if self.num_ranks > 1:
+                    raise  # the others are in step
+                self._ask_for_less(batch, error)
+
+    def _ask_for_less(self, batch: Features, error: torch.OutOfMemoryError) -> None:
+        """Half as many tokens at once; when that is a single sequence or question, activations are computed again in the backward pass."""
+        longest = int(np.diff(batch.offsets[unit_bounds(batch)]).max())
+        if self._max_tokens > longest:
+            self._max_tokens = max(longest, min(self._max_tokens, len(batch.token_ids)) // 2)
+        elif not self._recomputes:
+            self.model.encoder.gradient_checkpointing_enable()
+            self._recomputes = True
+        else:
+            raise torch.OutOfMemoryError(
+                f"{longest} tokens of one sequence or question do not fit into memory, even alone and without kept activations: lower "
+                f"max_length, use bfloat16, or a device with more memory ({error})"
+            ) from error
+        log.warning(
+            "out of memory; going on with at most %d tokens at once%s", self._max_tokens, ", recomputed" if self._recomputes else ""
+        )
+        self.model.zero_grad()
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _accumulate(self, batch: Features, task: str, kept_TD: NDArray[np.float32] | None) -> Tensor:
         device = self.model.device
         num = max(num_averaged(batch), 1)
         loss = torch.zeros((), device=device)
-        shares = [list(split_units(batch, max_tokens, rank, self.num_ranks)) for rank in range(self.num_ranks)]
+        shares = [list(split_units(batch, self._max_tokens, rank, self.num_ranks)) for rank in range(self.num_ranks)]
         mine = shares[self.rank]
         # sharded weights are gathered for every pass, so all ranks make as many: what is passed once more counts for nothing
         num_passes = max(len(share) for share in shares) if self.is_sharded else len(mine)

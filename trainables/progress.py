@@ -4,18 +4,24 @@ Legend: `K` optimizer steps.
 """
 
 import dataclasses
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from trainables.checkpoint import load_progress, save_progress
 from trainables.features import Features
 from trainables.parallel import Spread, moments, put_moments
+from trainables.ranks import as_first_says
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
     from trainables.manifest import Measurement
+
+_MOST_OF_TIME = 0.01
 
 DevScore = tuple[float | None, tuple["Measurement", ...]]
 
@@ -80,11 +86,45 @@ def is_out_of_patience(patience: int | None, progress: Progress) -> bool:
     return patience is not None and progress.best is not None and len(progress.curve) - 1 - progress.best >= patience
 
 
-def save(folder: Path, spread: Spread, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Writes the state of a training as it is now, on the ranks that hold some of it."""
-    if spread.saves:
-        state = {"model": spread.weights(), "optimizer": moments(optimizer), "progress": progress}
-        save_progress(spread.checkpoints(folder), progress.step, state)
+class Saver:
+    """Writes checkpoints aside, in a thread, and so seldom that they hold the steps up for at most a percent of their time.
+
+    What the thread raises is raised by the next `save`, or at the end.
+    """
+
+    def __init__(self, folder: Path | None, every_s: float) -> None:
+        """Nothing is written without a folder; with `every_s` 0 there is one whenever it is asked for, whatever it costs."""
+        self._folder, self._every_s, self._wait_s = folder, every_s, every_s
+        self._saved_at = time.monotonic()
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> "Saver":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_others: object) -> None:
+        self._pool.shutdown()
+        if self._writing is not None and kind is None:
+            self._writing.result()
+
+    def is_due(self) -> bool:
+        """Whether it is time for another; every rank asks, and all hear the same."""
+        return self._folder is not None and as_first_says(time.monotonic() - self._saved_at >= self._wait_s)
+
+    def save(self, spread: Spread, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+        """Copies the state of a training as it is now, on the ranks that hold some of it, and has it written."""
+        assert self._folder is not None, "is_due was asked"
+        began_at = time.monotonic()
+        if self._writing is not None:
+            self._writing.result()
+        if spread.saves:
+            held = {"model": spread.weights(), "optimizer": moments(optimizer)}
+            state = tree_map_only(Tensor, lambda tensor: tensor.to("cpu", copy=True), held)
+            # the best weights are a copy already, which nobody changes
+            state["progress"] = dataclasses.replace(progress, losses_K=progress.losses_K.to("cpu", copy=True), curve=list(progress.curve))
+            self._writing = self._pool.submit(save_progress, spread.checkpoints(self._folder), progress.step, state)
+        self._saved_at = time.monotonic()
+        self._wait_s = max(self._every_s, (self._saved_at - began_at) / _MOST_OF_TIME) if self._every_s else 0.0
 
 
 def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer) -> Progress | None:

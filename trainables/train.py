@@ -25,7 +25,7 @@ from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import take, token_rows, unit_bounds
 from trainables.parallel import Spread
-from trainables.progress import DevScore, Point, Progress, is_out_of_patience, remember, resume, save
+from trainables.progress import DevScore, Point, Progress, Saver, is_out_of_patience, remember, resume
 from trainables.ranks import as_first_says
 from trainables.schedule import Turn, count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
 from trainables.seeds import derive_seed, generator
@@ -122,55 +122,56 @@ def train(
     num_trained = sum(parameter.numel() for name, parameter in model.named_parameters() if is_trained(name, rule, model.num_layers))
     texts = (*(entry.features for entry in mixture), *dev_features)
     cut = cut_vocabulary(model, texts) if rule.has_embeddings else None
-    spread = Spread(model, shard_on)
+    spread = Spread(model, shard_on, max_tokens)
     if spec.batch_size < spread.num_ranks:
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {spread.num_ranks} workers that share it")
     spread.freeze(rule)
     optimizer = make_optimizer(spread.model, spec)
     progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
     progress.losses_K = progress.losses_K.to(spread.model.device)
-    began_at = saved_at = stepped_at = time.monotonic()
+    began_at = stepped_at = time.monotonic()
     visits = [course.num_visits(entry, spec.batch_size) for entry in range(len(mixture))]
     kept = [keep_frozen(spread.model, spec, rule, data.features, visits[entry]) for entry, data in enumerate(mixture)]
     progress.flops += sum(each.flops for each in kept)
     spread.model.train()
     seconds_before, is_pruned = progress.seconds, False
 
-    for step in range(progress.step, num_steps):
-        torch.manual_seed(derive_seed("dropout", spec.seed, step, spread.rank))
-        learning_rate = set_learning_rate(optimizer, spec, step, num_steps)
-        if spec.unfreezing == "gradual" and (now := thawed(rule, step, num_steps, model.num_layers)) != trained:
-            trained = now
-            spread.freeze(trained)
+    with Saver(checkpoints, checkpoint_every_s) as saver:
+        for step in range(progress.step, num_steps):
+            learning_rate = set_learning_rate(optimizer, spec, step, num_steps)
+            if spec.unfreezing == "gradual" and (now := thawed(rule, step, num_steps, model.num_layers)) != trained:
+                trained = now
+                spread.freeze(trained)
 
-        batch = next_batch(course, spec, mixture, kept, vocabulary, step)
-        progress.losses_K[step] = spread.compute_gradients(batch.features, batch.task, max_tokens, batch.kept_TD)
-        clip_grad_norm_(spread.model.parameters(), spec.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+            batch = next_batch(course, spec, mixture, kept, vocabulary, step)
+            progress.losses_K[step] = spread.compute_gradients(
+                batch.features, batch.task, derive_seed("dropout", spec.seed, step, spread.rank), batch.kept_TD
+            )
+            clip_grad_norm_(spread.model.parameters(), spec.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
 
-        progress.count(batch.features, batch_flops(model, trained, batch))
-        is_eval = progress.step in course.eval_steps
-        if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
-            continue
-        check_finite(progress.losses_K[: progress.step], spec, num_steps)
-        progress.step_seconds += time.monotonic() - stepped_at
+            progress.count(batch.features, batch_flops(model, trained, batch))
+            is_eval = progress.step in course.eval_steps
+            if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
+                continue
+            check_finite(progress.losses_K[: progress.step], spec, num_steps)
+            progress.step_seconds += time.monotonic() - stepped_at
 
-        if is_eval:
-            score, dev = evaluate(spread.model, evaluate_dev)
-            since = progress.curve[-1].step if progress.curve else 0
-            train_loss = progress.losses_K[since : progress.step].mean().item()
-            point = Point(progress.step, progress.num_examples / sum(course.num_units), train_loss, learning_rate, score, dev)
-            report(point)
-            remember(point, progress, spread if spec.keep == "best" and progress.step < num_steps else None)
-            is_pruned = is_below(score, stop_below, len(progress.curve) - 1)
-            if is_pruned or is_out_of_patience(spec.patience, progress):
-                break
-        if checkpoints is not None and as_first_says(time.monotonic() - saved_at >= checkpoint_every_s):
-            progress.seconds = seconds_before + time.monotonic() - began_at
-            save(checkpoints, spread, optimizer, progress)
-            saved_at = time.monotonic()
-        stepped_at = time.monotonic()
+            if is_eval:
+                score, dev = evaluate(spread.model, evaluate_dev)
+                since = progress.curve[-1].step if progress.curve else 0
+                train_loss = progress.losses_K[since : progress.step].mean().item()
+                point = Point(progress.step, progress.num_examples / sum(course.num_units), train_loss, learning_rate, score, dev)
+                report(point)
+                remember(point, progress, spread if spec.keep == "best" and progress.step < num_steps else None)
+                is_pruned = is_below(score, stop_below, len(progress.curve) - 1)
+                if is_pruned or is_out_of_patience(spec.patience, progress):
+                    break
+            if saver.is_due():
+                progress.seconds = seconds_before + time.monotonic() - began_at
+                saver.save(spread, optimizer, progress)
+            stepped_at = time.monotonic()
 
     if spec.keep == "best" and progress.best_weights is not None:
         spread.put_weights(progress.best_weights)

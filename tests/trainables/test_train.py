@@ -208,6 +208,43 @@ def test_adapters_train_alone_and_end_up_in_the_weights(family: str, attention: 
     assert trained.effort.num_trained == head + 2 * 2 * 2 * (32 + 32), "layers x projections x rank x (in + out)"
 
 
+class SmallMemory:
+    """Fails as a GPU does when more than so many tokens are asked for at once, or where activations are kept."""
+
+    def __init__(self, model: Model, num_tokens: int, *, must_recompute: bool = False) -> None:
+        self.sizes: list[int] = []
+        self._num_tokens, self._must_recompute = num_tokens, must_recompute
+        model.encoder.register_forward_pre_hook(self._check, with_kwargs=True)
+
+    def _check(self, encoder: Any, _args: object, given: dict[str, Any]) -> None:
+        size = given["input_ids"].numel()
+        if encoder.training and (size > self._num_tokens or (self._must_recompute and not encoder.is_gradient_checkpointing)):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate too much")
+        self.sizes.append(size)
+
+
+@pytest.mark.parametrize("kind", ["classification", "multiple_choice"])
+@pytest.mark.parametrize("must_recompute", [False, True])
+def test_a_training_that_runs_out_of_memory_asks_for_less_and_comes_to_the_same(
+    kind: str, must_recompute: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    straight = run(toy_model("bert", tmp_path, kind), kind)
+    model = toy_model("bert", tmp_path, kind)
+    memory = SmallMemory(model, 90, must_recompute=must_recompute)
+    small = run(model, kind)
+    assert max(memory.sizes) <= 90
+    assert "out of memory; going on with at most" in caplog.text
+    assert ("at once, recomputed" in caplog.text) == must_recompute
+    np.testing.assert_allclose(small.losses_K, straight.losses_K, rtol=2e-5)
+
+
+def test_a_sequence_that_never_fits_is_named(tmp_path: Path) -> None:
+    model = toy_model("bert", tmp_path, "classification")
+    SmallMemory(model, 3)
+    with pytest.raises(torch.OutOfMemoryError, match=r"\d+ tokens of one sequence or question do not fit.*lower max_length"):
+        run(model, "classification")
+
+
 def test_more_layers_than_there_are_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="layers_trained is 'top_3', but the encoder has 2 layers"):
         run(toy_model("bert", tmp_path, "classification"), "classification", layers_trained="top_3")
