@@ -29,8 +29,9 @@ class Rung(NamedTuple):
     """Of a target's scored examples; for retrieval always all, since a part of the candidates is an easier task."""
 
 
-RUNGS = (Rung(1 / 16, 1 / 4, 1 / 4), Rung(1 / 4, 1 / 2, 1 / 2), Rung(1, 1, 1))
-"""From the cheapest to the study's own. Targets shrink less: many are small, and a head that has learned nothing tells nothing."""
+RUNGS = (Rung(1 / 16, 1 / 4, 1 / 4), Rung(1 / 4, 1 / 4, 1 / 2), Rung(1, 1, 1))
+"""From the cheapest to the study's own. Targets shrink less at first: many are small, and a head that has learned nothing tells nothing.
+At the second rung, what a longer target training would take is better spent on full encoders."""
 LEAST_SCORED = 100
 """Examples of a language, where it has so many."""
 PRIOR_RUNG = 1

@@ -1,5 +1,6 @@
 """One stage, from its spec to its published manifest: the body of a trial."""
 
+import copy
 import functools
 import tempfile
 import time
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from trainables.benchmark_names import TIMES_FILE
@@ -148,7 +149,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
     ]
     is_sharded = job.is_sharded and job.num_workers > 1
     # the first rank's weights are everybody's where they are sharded, and wait on the CPU
-    encoder = load_encoder(*source) if is_first() or not is_sharded else empty_encoder(*source)
+    encoder = copy.deepcopy(_base_encoder(source)) if is_first() or not is_sharded else empty_encoder(*source)
     model = with_fresh_heads(spec.family, encoder, shapes, spec.seed, spec.precision)
     if spec.form is not None:
         add_decoder(model, *source, spec.seed, spec.form)
@@ -243,6 +244,12 @@ def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store:
 def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """Kept from trial to trial of one actor: reading a vocabulary of 250,000 takes longer than a toy's training."""
     return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision))
+
+
+@functools.lru_cache(maxsize=1)
+def _base_encoder(source: Source) -> PreTrainedModel:
+    """As it was published: the trials of a search, and all targets of an intermediate, begin with the same one."""
+    return load_encoder(*source)
 
 
 def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path) -> Manifest:
