@@ -60,7 +60,7 @@ def run_walk(
     walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request], Job], journal: Journal
 ) -> dict[str, str]:
     """Runs every stage of the walk on a cluster that has `found`; returns the tracebacks of those that failed, by key."""
-    from ray.tune import RunConfig, TuneConfig, Tuner  # as in `cluster`
+    from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
 
     from sweeps.plan_searcher import PlanSearcher
 
@@ -76,7 +76,12 @@ def run_walk(
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
                 trial_name_creator=lambda trial: str(trial.trial_id),
             ),
-            run_config=RunConfig(name="tune", storage_path=str(Path(scratch).resolve()), verbose=0),
+            run_config=RunConfig(
+                name="tune",
+                storage_path=str(Path(scratch).resolve()),
+                verbose=0,
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),  # the stages' own are in the store
+            ),
         )
         tuner.fit()
     return searcher.tracebacks
@@ -90,18 +95,22 @@ def _trial(resources: Resources) -> Any:
     """
     from ray.tune import PlacementGroupFactory, with_resources
 
-    from sweeps.trial import run_trial, run_trial_of_workers
+    from sweeps.trial import TrialOfWorkers, run_trial
 
     if resources.workers > 1:
-        return with_resources(run_trial_of_workers, PlacementGroupFactory([{"driver_slot": 1}]))
+        return with_resources(TrialOfWorkers, PlacementGroupFactory([{"driver_slot": 1}]))
     own = {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
     return with_resources(run_trial, PlacementGroupFactory([own]))
 
 
 def _slots(resources: Resources, found: dict[str, float]) -> int:
-    """Stages that the cluster can hold at once, and one more so that a worker never waits for the driver."""
+    """Stages that the cluster can hold at once, and one more so that a worker never waits for the driver.
+
+    No more where stages are of several workers: it would wait for as long as the others have something to do, for they keep their lanes.
+    """
     per_stage = {"CPU": resources.cpus_per_worker * resources.workers, "GPU": resources.gpus_per_worker * resources.workers}
-    return 1 + int(min(found.get(name, 0) // need for name, need in per_stage.items() if need > 0))
+    num_held = int(min(found.get(name, 0) // need for name, need in per_stage.items() if need > 0))
+    return max(num_held, 1) if resources.workers > 1 else 1 + num_held
 
 
 def _check_resources(resources: Resources, found: dict[str, float], address: str | None) -> None:

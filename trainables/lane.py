@@ -1,0 +1,192 @@
+"""Workers that take stage after stage: one Ray Train run held open, so that imports, process groups and what stages keep stay warm."""
+
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.fs as pafs
+import ray.train
+import torch
+import torch.distributed as dist
+from ray.exceptions import RayError
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.util.queue import Empty, Queue
+
+from trainables.manifest import CurvePoint
+from trainables.ranks import as_first_says, gathered, is_first
+from trainables.ray_task import WorkerLostError
+from trainables.specs import Job
+from trainables.stage import run_stage
+from trainables.store import Store
+
+IDLE_S = 5.0
+"""A lane that has had no stage for so long gives its resources back."""
+_POLL_S = 0.2
+
+
+class _Shape(NamedTuple):
+    """What workers have for as long as they live."""
+
+    num_workers: int
+    num_threads: int
+    use_gpu: bool
+
+
+class _Group(NamedTuple):
+    """Workers of one shape, and the ways to and from the first of them."""
+
+    shape: _Shape
+    jobs: Queue
+    """Jobs as JSON; None sends the workers home."""
+    said: Queue
+    """The points of a stage as they come, then None: all workers are done with it."""
+    fitting: Future[None]
+    """The Ray Train run."""
+
+
+class Lane:
+    """A place for stages of several workers, one after another; holds resources from a stage's start until it has been idle for a while."""
+
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
+        self._group: _Group | None = None
+        self._timer: threading.Timer | None = None
+        self._is_busy = False
+
+    def run(self, job: Job) -> Iterator[CurvePoint]:
+        """Runs the stage on `job.num_workers` workers of `job.num_threads` CPUs, and a GPU if it uses one; its dev evaluations as they come.
+
+        Whoever calls this must hold none of the resources that the workers need, or it waits for itself. The store must be
+        reachable from every node: a failed attempt goes on from its progress checkpoints. A `WorkerLostError` is the machines' doing;
+        what else is raised, a worker raised. After either the next stage gets new workers: where one rank raised, the others may be left
+        in the middle of a collective.
+        """
+        self._stop_timer()
+        shape = _Shape(job.num_workers, job.num_threads, job.use_gpu)
+        if self._group is not None and (self._group.shape != shape or self._group.fitting.done()):  # done: lost while it was idle
+            self._close()
+        self._group = group = self._group or _open(shape, job.store)
+        self._is_busy = True
+        try:
+            group.jobs.put(job.model_dump_json())
+            yield from _points(group)
+        except (ray.train.TrainingFailedError, RayError) as error:
+            self._discard()
+            # what a worker's own code raised is what the reader looks for; Ray's account of all ranks stays as its cause
+            raise _reason(error) from error
+        self._is_busy = False
+        self._start_timer()
+
+    def close(self) -> None:
+        """Sends the workers home and waits until what they held is free; not in the middle of a stage, which ends with this process alone."""
+        self._stop_timer()
+        if not self._is_busy:
+            self._close()
+
+    def _close(self) -> None:
+        """Cooperative: a run that is stopped from outside leaves its placement group behind."""
+        if self._group is not None:
+            with contextlib.suppress(ray.train.TrainingFailedError, RayError):  # a worker that was lost while idle: nothing is held
+                self._group.jobs.put(None)
+                self._group.fitting.result()
+            self._discard()
+
+    def _discard(self) -> None:
+        assert self._group is not None
+        group, self._group, self._is_busy = self._group, None, False
+        for queue in (group.jobs, group.said):
+            queue.shutdown(force=True)
+        group.fitting.exception()  # waits: workers without queues do not live on
+
+    def _start_timer(self) -> None:
+        self._timer = threading.Timer(self._idle_s, self._close)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _stop_timer(self) -> None:
+        """Afterwards only the caller touches the group: the timer did not begin to close it, or is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._timer = None
+
+
+def _open(shape: _Shape, store: str) -> _Group:
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # else the end is noticed up to 2 s late
+    jobs, said = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
+    # a name of its own for each: Ray Train silently goes on from what it finds under an old one
+    name, folder = f"lane-{uuid.uuid4().hex[:12]}", f"{store if '://' in store else Path(store).absolute()}/ray_train"
+    trainer = TorchTrainer(
+        _take_stages,
+        train_loop_config={"jobs": jobs, "said": said, "use_gpu": shape.use_gpu},
+        torch_config=TorchConfig(backend="nccl" if shape.use_gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=shape.num_workers,
+            use_gpu=shape.use_gpu,
+            resources_per_worker={"CPU": shape.num_threads} | ({"GPU": 1} if shape.use_gpu else {}),
+        ),
+        run_config=ray.train.RunConfig(name=name, storage_path=folder),
+    )
+    fitting: Future[None] = Future()
+    # a daemon: a process that ends must not wait for its lane
+    threading.Thread(target=_fit, args=(trainer, f"{folder}/{name}", fitting), name=name, daemon=True).start()
+    return _Group(shape, jobs, said, fitting)
+
+
+def _fit(trainer: TorchTrainer, folder: str, fitting: Future[None]) -> None:
+    try:
+        trainer.fit()
+    except Exception as error:  # whoever waits for the run gets it
+        fitting.set_exception(error)
+    else:
+        fitting.set_result(None)
+    finally:
+        file_system, path = pafs.FileSystem.from_uri(folder)
+        file_system.delete_dir(path)  # what Ray Train notes for a resumption that is never asked of it
+
+
+def _points(group: _Group) -> Iterator[CurvePoint]:
+    """What the first worker says of a stage, until all are done with it; raises what ended the run, if it did."""
+    while True:
+        is_over = group.fitting.done()  # asked first: what was said before the end is read before it is raised
+        with contextlib.suppress(Empty):
+            point = group.said.get(timeout=_POLL_S)
+            if point is None:
+                return
+            yield point
+            continue
+        if is_over:
+            group.fitting.result()
+            raise AssertionError("workers go home when they are told to, and then no stage is under way")
+
+
+def _take_stages(config: dict[str, Any]) -> None:
+    """The body of a worker: every rank runs each stage that the first is handed."""
+    if config["use_gpu"]:
+        torch.cuda.set_device(get_device())
+    while (text := as_first_says(config["jobs"].get() if is_first() else None)) is not None:
+        job = Job.model_validate_json(text)
+        run_stage(job, Store(job.store, Path(job.cache)), config["said"].put if is_first() else _ignore)
+        gathered(None)  # what one raises after the first has published still belongs to this stage
+        if is_first():
+            config["said"].put(None)
+
+
+def _ignore(_point: CurvePoint) -> None:
+    pass
+
+
+def _reason(error: Exception) -> Exception:
+    """What one worker raised, if none was lost; not what the others raised because that one fell silent."""
+    if not isinstance(error, ray.train.WorkerGroupError):
+        return WorkerLostError(str(error))
+    failures = [error.worker_failures[rank] for rank in sorted(error.worker_failures)]
+    own = [failure for failure in failures if not (isinstance(failure, dist.DistError) or "gloo/transport" in str(failure))]
+    lost = WorkerHealthCheckFailedError | WorkerHealthCheckTimeoutError | RayError
+    return WorkerLostError(str(error)) if not own or any(isinstance(failure, lost) for failure in own) else own[0]
