@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.fs as pafs
+import ray
 import ray.train
 import torch
 import torch.distributed as dist
+from ray._private.state import actors
 from ray.exceptions import RayError
+from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_list, _internal_kv_put
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.util.placement_group import PlacementGroup, get_current_placement_group, remove_placement_group
 from ray.util.queue import Empty, Queue
 
 from trainables.manifest import CurvePoint
@@ -28,6 +32,8 @@ from trainables.store import Store
 IDLE_S = 5.0
 """A lane that has had no stage for so long gives its resources back."""
 _POLL_S = 0.2
+_HELD = "polystilts-lane:"
+"""Before the id of a lane's placement group in the cluster's key-value store; the value is the actor that has its jobs, and lives as long."""
 
 
 class _Shape(NamedTuple):
@@ -60,7 +66,7 @@ class Lane:
         self._is_busy = False
 
     def run(self, job: Job) -> Iterator[CurvePoint]:
-        """Runs the stage on `job.num_workers` workers of `job.num_threads` CPUs, and a GPU if it uses one; its dev evaluations as they come.
+        """Runs the stage on `job.num_workers` workers of `job.num_threads` CPUs, and a GPU if it uses one; yields its dev evaluations.
 
         Whoever calls this must hold none of the resources that the workers need, or it waits for itself. The store must be
         reachable from every node: a failed attempt goes on from its progress checkpoints. A `WorkerLostError` is the machines' doing;
@@ -84,7 +90,7 @@ class Lane:
         self._start_timer()
 
     def close(self) -> None:
-        """Sends the workers home and waits until what they held is free; not in the middle of a stage, which ends with this process alone."""
+        """Sends the workers home and waits until what they held is free; in the middle of a stage nothing, for that ends with this process."""
         self._stop_timer()
         if not self._is_busy:
             self._close()
@@ -118,6 +124,7 @@ class Lane:
 
 
 def _open(shape: _Shape, store: str) -> _Group:
+    _free_orphans()
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # else the end is noticed up to 2 s late
     jobs, said = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
     # a name of its own for each: Ray Train silently goes on from what it finds under an old one
@@ -170,12 +177,26 @@ def _take_stages(config: dict[str, Any]) -> None:
     """The body of a worker: every rank runs each stage that the first is handed."""
     if config["use_gpu"]:
         torch.cuda.set_device(get_device())
+    if is_first():
+        _internal_kv_put(f"{_HELD}{get_current_placement_group().id.hex()}", config["jobs"].actor._actor_id.hex())
     while (text := as_first_says(config["jobs"].get() if is_first() else None)) is not None:
         job = Job.model_validate_json(text)
         run_stage(job, Store(job.store, Path(job.cache)), config["said"].put if is_first() else _ignore)
         gathered(None)  # what one raises after the first has published still belongs to this stage
         if is_first():
             config["said"].put(None)
+
+
+def _free_orphans() -> None:
+    """Gives back what lanes held whose process was killed: a placement group belongs to the job and outlives who asked for it.
+
+    Ray Train's own cleaner needs Ray's dashboard, which a local cluster goes without.
+    """
+    for key in _internal_kv_list(_HELD):
+        if actors(_internal_kv_get(key).decode()).get("State", "DEAD") == "DEAD":
+            group = bytes.fromhex(key.decode().removeprefix(_HELD))
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group)))  # nothing, if it is gone as it should
+            _internal_kv_del(key)
 
 
 def _ignore(_point: CurvePoint) -> None:
