@@ -33,7 +33,7 @@ IDLE_S = 5.0
 """A lane that has had no stage for so long gives its resources back."""
 _POLL_S = 0.2
 _HELD = "polystilts-lane:"
-"""Before the id of a lane's placement group in the cluster's key-value store; the value is the actor that has its jobs, and lives as long."""
+"""Before the id of a lane's placement group in the cluster's key-value store; the value is the actor with its jobs, which lives as long."""
 
 
 class _Shape(NamedTuple):
@@ -90,7 +90,7 @@ class Lane:
         self._start_timer()
 
     def close(self) -> None:
-        """Sends the workers home and waits until what they held is free; in the middle of a stage nothing, for that ends with this process."""
+        """Sends the workers home and waits until what they held is free. Nothing in the middle of a stage: then this process is ending."""
         self._stop_timer()
         if not self._is_busy:
             self._close()
