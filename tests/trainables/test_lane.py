@@ -60,12 +60,14 @@ def workers() -> list[psutil.Process]:
     return sorted(found, key=lambda process: process.pid)
 
 
-def placement_groups() -> list[str]:
-    return [name for name, group in ray.util.placement_group_table().items() if group["state"] != "REMOVED"]
+def placement_groups() -> set[str]:
+    return {name for name, group in ray.util.placement_group_table().items() if group["state"] != "REMOVED"}
 
 
-def living_actors() -> Counter[str]:
-    return Counter(actor["ActorClassName"] for actor in actors().values() if actor["State"] != "DEAD")
+def all_held() -> tuple[set[str], Counter[str], list[psutil.Process]]:
+    """Placement groups, living actors by class, and the workers' processes."""
+    living = Counter(actor["ActorClassName"] for actor in actors().values() if actor["State"] != "DEAD")
+    return placement_groups(), living, workers()
 
 
 def toy_training(folder: Path) -> Manifest:
@@ -135,8 +137,8 @@ def test_two_workers_score_what_one_does_to_the_byte(lane: Lane, tmp_path: Path)
                 manifests.append(run_stage(evaluate_job(folder, trained.key, task, store), Store(store["store"], folder), ignore))
             else:
                 manifests.append(run(lane, evaluate_job(folder, trained.key, task, store | {"num_workers": 2})))
-        computing.append(workers())
-    assert computing[0] == computing[1] != [], "the workers of the tests before took these stages too"
+                computing.append(workers())
+    assert computing[0] == computing[1], "the same took both stages"
     for alone, shared in zip(found["alone"], found["shared"], strict=True):
         assert (shared.key, shared.files, shared.measurements, shared.data) == (alone.key, alone.files, alone.measurements, alone.data)
         assert shared.cost.num_tokens == alone.cost.num_tokens
@@ -172,17 +174,17 @@ def test_a_stage_that_raises_is_followed_by_one_that_works_and_nothing_is_left_o
     folder = write_toy_data(tmp_path)
     trained = toy_training(folder)
     run(lane, evaluate_job(folder, trained.key, job={"num_workers": 2}))  # beside it, another may be open
-    held, living = placement_groups(), living_actors()
+    held = all_held()
 
     short = Lane(idle_s=0.5)
     with pytest.raises(FileNotFoundError, match="train-0000000000000000 has no files"):
         list(short.run(train_job(folder, "train-0000000000000000", {"num_workers": 2})))
-    assert placement_groups() == held
+    assert placement_groups() == held[0]
     run(short, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))
     assert len(placement_groups()) == 2
     assert len(workers()) == 4
     ended = time.monotonic() + 20
-    while (placement_groups(), living_actors()) != (held, living) and time.monotonic() < ended:
+    while all_held() != held and time.monotonic() < ended:
         time.sleep(0.2)
-    assert (placement_groups(), living_actors(), len(workers())) == (held, living, 2)
+    assert all_held() == held
     assert not list((folder / "store/ray_train").iterdir())
