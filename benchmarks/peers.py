@@ -266,7 +266,7 @@ def collate(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 def train_peer(model: nn.Module, features: Features, recipe: Recipe, folder: Path, is_on_cpu: bool = True, **arguments: Any) -> Seconds:
     """An epoch of `Trainer`, from its first batch to its last step, with `arguments` for its `TrainingArguments`."""
-    from transformers import Trainer, TrainerCallback, TrainingArguments  # they want accelerate
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments  # they want accelerate
 
     class Timed(TrainerCallback):
         watch = Stopwatch()
@@ -293,7 +293,9 @@ def train_peer(model: nn.Module, features: Features, recipe: Recipe, folder: Pat
         **QUIET,
         **arguments,
     )
-    Trainer(model=model, args=given, train_dataset=Rows(features), data_collator=collate, callbacks=[timed]).train()
+    trainer = Trainer(model=model, args=given, train_dataset=Rows(features), data_collator=collate, callbacks=[timed])
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
     return timed.watch.seconds
 
 
