@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from trainables.dropout import replace_dropouts
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape
 from trainables.heads import Encoded, Head, HeadShape, make_head
@@ -45,6 +46,7 @@ class Model(nn.Module):
         super().__init__()
         self.family = FAMILIES.load(family)
         self.encoder = encoder
+        replace_dropouts(encoder)
         if self.family.prepare is not None:
             self.family.prepare(encoder)
         self.shapes = {shape.task: shape for shape in heads}

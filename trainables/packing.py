@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from trainables.dropout import dropout as apply_dropout
 from trainables.features import Features
 
 ATTENTION = "packed"
@@ -176,9 +177,20 @@ def packed_attention(
     for shape, *states in pieces:
         query_BHLE, key_BHLE, value_BHLE = (piece.unflatten(0, shape).transpose(1, 2) for piece in states)
         bias = None if position_bias is None else position_bias[:, :, : shape[1], : shape[1]].to(query.dtype)
-        output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
+        output_BHLE = _attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout, scaling)
         outputs.append(output_BHLE.transpose(1, 2).flatten(0, 1))
     return torch.cat(outputs).unsqueeze(0), None
+
+
+def _attention(
+    query_BHLE: Tensor, key_BHLE: Tensor, value_BHLE: Tensor, bias: Tensor | None, dropout: float, scaling: float | None
+) -> Tensor:
+    """[B, H, L, E] of sequences of one length. torch has no kernel of its own for dropout on a CPU, and its draws are slow there."""
+    if query_BHLE.device.type != "cpu" or not dropout:
+        return scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
+    scores_BHLL = query_BHLE * (query_BHLE.shape[-1] ** -0.5 if scaling is None else scaling) @ key_BHLE.transpose(2, 3)
+    weights_BHLL = torch.softmax(scores_BHLL if bias is None else scores_BHLL + bias, dim=-1, dtype=torch.float32)
+    return apply_dropout(weights_BHLL.to(query_BHLE.dtype), dropout) @ value_BHLE
 
 
 AttentionInterface.register(ATTENTION, packed_attention)

@@ -1,0 +1,110 @@
+"""Useful tokens per second of a whole training: ours against Hugging Face's `Trainer`, in the same run, on the same rows.
+
+    python benchmarks/train_throughput.py [--profiles nli tagging qa] [--rounds N] [--rows N] [--threads N]
+        [--precision float32|bfloat16] [--json FILE]
+
+A small XLM-R with the full vocabulary and random weights is trained for one epoch by each of five, one after another, round by round,
+in another order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and
+growing it back are in. It computes in bfloat16 where this processor multiplies matrices faster so, which is measured first; else in
+float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as long, are left out. `Trainer` is timed from its
+first batch to its last step, and given all that costs it nothing: rows that are tensors already, a collator without a tokenizer that
+pads to the longest of the batch, fused AdamW, no logging, saving, progress bar or look for bad losses, no pinned memory. Rows, batch
+size, epochs, schedule, clipping and weight decay are the same. Peak memory is the largest resident set of a process of its own that
+does one epoch. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are nearer the truth than the clock's.
+"""
+
+import argparse
+import functools
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from peers import (
+    CPU,
+    PROFILES,
+    SIZES,
+    Profile,
+    Recipe,
+    Seconds,
+    Stopwatch,
+    add_arguments,
+    describe,
+    faster_precision,
+    interleave,
+    make_features,
+    make_ours,
+    make_peer,
+    print_table,
+    train_ours,
+    train_peer,
+    write_json,
+)
+
+from trainables.devices import peak_memory_bytes
+from trainables.features import Features
+
+OURS = "ours"
+PEERS: dict[str, dict[str, Any]] = {
+    "Trainer": {},
+    "Trainer, bfloat16": {"bf16": True},
+    "Trainer, grouped": {"train_sampling_strategy": "group_by_length"},
+    "Trainer, grouped, bfloat16": {"train_sampling_strategy": "group_by_length", "bf16": True},
+}
+
+
+def train_once(name: str, precision: str, profile: Profile, features: Features) -> Seconds:
+    """One epoch, with fresh weights."""
+    recipe = Recipe(precision=precision, batch_size=profile.batch_size)
+    if name == OURS:
+        model = make_ours(SIZES["tiny"], profile, precision)
+        with Stopwatch() as watch:
+            train_ours(model, recipe, features)
+        return watch.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        return train_peer(make_peer(SIZES["tiny"], profile), features, recipe, Path(folder), **PEERS[name])
+
+
+def peak_bytes(name: str, profile: Profile, precision: str, arguments: argparse.Namespace) -> int:
+    """Of a process of its own."""
+    given = {"--peak-of": name, "--precision": precision, "--profiles": profile.name, "--threads": arguments.threads}
+    given |= {"--rows": arguments.rows} if arguments.rows else {}
+    command = [sys.executable, __file__, *(str(part) for pair in given.items() for part in pair)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Prints the profile's table, and gives what is in it."""
+    features = make_features(profile, arguments.rows or profile.num_rows)
+    print(f"\n{describe(profile, features)}")
+    names = [OURS, *(name for name in PEERS if precision == "bfloat16" or "bf16" not in PEERS[name])]
+    runs = {name: functools.partial(train_once, name, precision, profile, features) for name in names}
+    seconds = interleave(runs, arguments.rounds)
+    best = print_table(seconds, OURS, len(features.token_ids))
+    peaks = {name: peak_bytes(name, profile, precision, arguments) for name in names}
+    print("peak memory: " + "; ".join(f"{name} {peak / 2**30:.2f} GiB" for name, peak in peaks.items()), flush=True)
+    return {"rows": features.num_examples, "tokens": len(features.token_ids), "seconds": seconds, "best_peer": best, "peak_bytes": peaks}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--peak-of", choices=[OURS, *PEERS], help="print only the peak memory of this one, in bytes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    profiles = [PROFILES[name] for name in arguments.profiles]
+    if arguments.peak_of:
+        features = make_features(profiles[0], arguments.rows or profiles[0].num_rows)
+        train_once(arguments.peak_of, arguments.precision, profiles[0], features)
+        print(peak_memory_bytes(CPU))
+        return
+    precision = arguments.precision or faster_precision(CPU)
+    print(f"torch {torch.__version__}, {arguments.threads} threads, ours in {precision}; median of {arguments.rounds} rounds")
+    found = {profile.name: compare(profile, precision, arguments) for profile in profiles}
+    write_json({"threads": arguments.threads, "precision": precision, "profiles": found}, arguments.json)
+
+
+if __name__ == "__main__":
+    main()
