@@ -37,7 +37,7 @@ def play(selector: Selector, scores_ATRS: np.ndarray) -> list[tuple[Ask, ...]]:
     return rounds
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     num_arms=st.integers(2, 8),
     num_targets=st.integers(1, 4),

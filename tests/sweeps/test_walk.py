@@ -27,7 +27,7 @@ def test_each_stage_runs_once_and_every_cell_is_filled(study):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), cut=st.integers(0, 60))
 def test_the_outcome_does_not_depend_on_timing_or_interruption(study, seed, cut):
     expected = outcome(run(study, {}, random.Random(0))[0])

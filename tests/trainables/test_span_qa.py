@@ -129,7 +129,7 @@ def run_squad_best(logits: np.ndarray, features: Features, question: Question, h
     return max(found, key=lambda each: each.score)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), num_tokens=st.integers(1, 700))
 def test_no_span_that_run_squad_merges_is_better(seed: int, num_tokens: int) -> None:
     """Over all windows together the answer is the best span; run_squad's context rule can only miss it."""
