@@ -53,7 +53,7 @@ def held(name: str, num_rounds: int, folder: Path) -> dict[str, Any]:
         "held_s": median,
         "written_s": statistics.median(writing),
         "bytes": num_bytes,
-        "share": median / max(CHECKPOINT_EVERY_S, 100 * median),
+        "share": median / between,
     }
 
 
