@@ -8,9 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.trainables.toy_training import SHAPES, toy_features, toy_model
+from trainables.family import FAMILIES
 from trainables.features import IGNORED, Features
 from trainables.heads import num_averaged
 from trainables.inference import predict
+from trainables.model import Model
 from trainables.packing import pack, split_units
 
 
@@ -39,6 +41,26 @@ def test_summed_losses_make_the_mean(kind: str, max_tokens: int, tmp_path: Path)
     with torch.inference_mode():
         sums = [model(pack(features, part, model.device), task) for part in split_units(features, max_tokens)]
     torch.testing.assert_close(sum(sums) / num_averaged(features), expected, rtol=1e-5, atol=1e-6)
+
+
+def logits_in_order(model: Model, features: Features, max_tokens: int) -> torch.Tensor:
+    """What the head gives for rows of at most so many tokens, in the order of the features; of masked tokens where there is a target."""
+    logits, places = [], []
+    for part in split_units(features, max_tokens):
+        packed = pack(features, part, model.device)
+        with torch.inference_mode():
+            logits.append(model.logits(packed, SHAPES[features.kind].task))
+        place = packed.sequences_B if features.kind in ("classification", "multiple_choice") else packed.rows_T
+        places.append(place[packed.targets != IGNORED] if features.kind == "mlm" else place)
+    return torch.cat(logits)[np.argsort(np.concatenate(places))]
+
+
+@pytest.mark.parametrize("family", FAMILIES.names)
+@pytest.mark.parametrize("kind", list(SHAPES))
+def test_company_in_a_row_changes_no_logit(family: str, kind: str, tmp_path: Path) -> None:
+    """Each sequence or question alone, which needs no padding, and all of them in one row."""
+    model, features = toy_model(family, tmp_path, kind).eval(), toy_features(kind)
+    torch.testing.assert_close(logits_in_order(model, features, 10**6), logits_in_order(model, features, 1), rtol=0, atol=1e-5)
 
 
 def test_masked_tokens_are_predicted_where_there_is_a_target(tmp_path: Path) -> None:
