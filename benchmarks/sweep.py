@@ -1,0 +1,271 @@
+"""How much sooner a transfer matrix is filled than by what Ray's and Hugging Face's documentation shows, and what of that is owed to what.
+
+    python benchmarks/sweep.py [--pairs N] [--rounds N] [--without CAUSE ...] [--home DIR] [--json FILE]
+
+The matrix is that of `benchmarks/sweep_study.yaml`. Ours is `polystilts run`, in a new folder each round, timed whole: imports, start of
+Ray, preparation, MLflow and report are in; it trains and scores the row without an intermediate as well. The peer is
+`benchmarks/sweep_peer.py`, timed whole too. It has the same encoder, tokenized examples, batches, steps, optimizer, schedule and
+precision; examples are prepared for it before and its predictions are scored after its clock. It saves nothing but the intermediate
+encoder and logs nothing. With `--pairs` it does so many pairs, spread over the matrix, and the time of all is extrapolated.
+"""
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from search_spaces import SPACES
+from sweeps.plan import PairProgram, plan_study
+from sweeps.results import BASELINE
+from sweeps.run import Opened, open_study, walk_store
+from trainables.data import load_examples
+from trainables.evaluate import measure
+from trainables.feature_file import read_prepared, write_prepared
+from trainables.manifest import Manifest
+from trainables.prepare import prepare
+from trainables.scoring import score
+from trainables.specs import DataSpec, TrainSpec
+from trainables.task import TASKS, Task
+
+HERE = Path(__file__).parent
+STUDY = HERE / "sweep_study.yaml"
+CAUSES = ("sharing", "warm actors", "packing", "pruning")
+SETTINGS = ("learning_rate", "batch_size", "epochs", "steps", "warmup_fraction", "weight_decay", "max_grad_norm", "seed")
+RATE = "learning_rate"
+
+
+class Score(NamedTuple):
+    """Of one training: on the dev split, and the mean over all languages on the test split, both from 0 to 100."""
+
+    dev: float
+    test: float
+
+
+Scores = dict[tuple[str, int], float]
+"""Test scores of the chosen learning rate by pair and seed."""
+
+
+def run_ours(home: Path, without: str | None = None) -> float:
+    """Seconds of the study in a new home; `without` is one of `CAUSES`."""
+    script = [str(HERE / "sweep_without.py"), without] if without else ["-m", "sweeps.cli"]
+    began = time.time()
+    subprocess.run([sys.executable, *script, "run", str(STUDY), "--home", str(home)], check=True, stdout=subprocess.DEVNULL)
+    return time.time() - began
+
+
+def scores_of_ours(home: Path) -> Scores:
+    """Of all pairs with an intermediate."""
+    walk, _ = walk_store(open_study(STUDY, home, None))
+    return {
+        (str(program.pair), evaluation.seed): test_score(evaluation.manifest)
+        for program in walk.programs
+        if program.pair.intermediate != BASELINE
+        for evaluation in program.evaluations
+    }
+
+
+def test_score(manifest: Manifest) -> float:
+    metric = manifest.measurements[0].metric
+    return 100 * statistics.mean(each.value for each in manifest.measurements if each.metric == metric)
+
+
+class PeerWork(NamedTuple):
+    """What the peer is given, and what its predictions are scored with."""
+
+    content: dict[str, Any]
+    scored: dict[str, dict[str, DataSpec]]
+    """By pair, then by `dev` or language."""
+
+
+def prepare_peer(opened: Opened, folder: Path, num_pairs: int | None) -> PeerWork:
+    """Prepares all examples, and writes where they are."""
+    programs = [program for program in plan_study(opened.builder) if program.pair.intermediate != BASELINE]
+    # every so many of them: with fewer pairs, each target and each intermediate has about as many
+    order = np.random.default_rng(0).permutation(len(programs))[:num_pairs]
+    pairs, scored = {}, {}
+    for number, program in ((int(place), programs[place]) for place in sorted(order)):
+        name = str(program.pair)
+        pairs[name], scored[name] = _pair(opened, program, folder, folder / f"pair{number}")
+    rates = SPACES.load(opened.study.search.space)[RATE].choices
+    seeds = [opened.study.seed + number for number in range(opened.study.search.replicates)]
+    return PeerWork({"learning_rates": list(rates), "seeds": seeds, "pairs": pairs}, scored)
+
+
+def _pair(opened: Opened, program: PairProgram, folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, DataSpec]]:
+    intermediate, *_others = program.shared_stages()  # one a seed
+    target, evaluation = program.typical_stages({RATE: 1.0})
+    assert isinstance(intermediate, TrainSpec)
+    assert target is not None
+    source = opened.builder.initial_encoder(program.pair.model).folder
+    assert source is not None
+    scored = {"dev": target.mixture[0].dev[0]} | {data.language: data for data in evaluation.data}
+    write = functools.partial(_write_features, source=source, max_length=target.max_length, folder=folder)
+    stages = {
+        name: {
+            "train": write(spec.mixture[0].train),
+            "num_labels": _num_labels(TASKS.load(spec.mixture[0].train.task)),
+            "settings": {field: getattr(spec, field) for field in SETTINGS},
+        }
+        for name, spec in (("intermediate", intermediate), ("target", target))
+    }
+    return {"encoder": source, **stages, "scored": {name: write(data) for name, data in scored.items()}, "out": str(out)}, scored
+
+
+def _num_labels(task: Task) -> int:
+    return len(task.labels) or 2  # of span questions: first and last
+
+
+def _write_features(data: DataSpec, source: str, max_length: int, folder: Path) -> str:
+    path = folder / f"{data.task}-{data.split}-{data.language}-{data.num_examples}.arrow"
+    if not path.exists():
+        from transformers import AutoTokenizer  # seconds to import, where nothing is prepared
+
+        write_prepared(path, prepare(data, None, AutoTokenizer.from_pretrained(source), max_length, "score", folder / "cache"))
+    return str(path)
+
+
+class Peer(NamedTuple):
+    """What came of the peer."""
+
+    seconds: float
+    num_pairs: int
+    trials: list[dict[str, float]]
+    """Seconds of each part of each trial."""
+    scores: Scores
+
+
+def run_peer(work: PeerWork, folder: Path) -> Peer:
+    file = folder / "work.json"
+    file.write_text(json.dumps(work.content))
+    began = time.time()
+    command = [sys.executable, str(HERE / "sweep_peer.py"), str(file)]
+    with (folder / "peer.log").open("w") as errors:
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=errors, text=True).stdout
+    seconds = time.time() - began
+    pairs = [json.loads(line) for line in said.splitlines() if line.startswith('{"pair"')]
+    trials = [trial for pair in pairs for trial in pair["trials"]]
+    scores: Scores = {}
+    for name in work.content["pairs"]:
+        scores |= {(name, seed): score for seed, score in _chosen(work, name).items()}
+    return Peer(seconds, len(pairs), trials, scores)
+
+
+def _chosen(work: PeerWork, name: str) -> dict[int, float]:
+    """Test scores by seed, of the learning rate whose mean dev score is best."""
+    found = {
+        rate: {seed: _score_trial(work, name, rate, seed) for seed in work.content["seeds"]} for rate in work.content["learning_rates"]
+    }
+    best = max(found, key=lambda rate: statistics.mean(each.dev for each in found[rate].values()))
+    return {seed: each.test for seed, each in found[best].items()}
+
+
+def _score_trial(work: PeerWork, name: str, rate: float, seed: int) -> Score:
+    pair = work.content["pairs"][name]
+    outputs = np.load(f"{pair['out']}-{rate:g}-{seed}.npz")
+    values = {}
+    for part, data in work.scored[name].items():
+        task = TASKS.load(data.task)
+        features = read_prepared(Path(pair["scored"][part])).features
+        scored = score(task, task.labels, data.language, load_examples(data, None).examples, features, outputs[part])
+        values[part] = 100 * measure(data, scored)[0].value
+    return Score(values.pop("dev"), statistics.mean(values.values()))
+
+
+def compare(ours: Scores, peer: Scores) -> dict[str, Any]:
+    """Means of each cell, and the mean of the differences over cells and seeds with its 95% interval."""
+    cells = sorted({name for name, _ in peer})
+    rows = []
+    for name in cells:
+        seeds = sorted(seed for each, seed in peer if each == name)
+        rows.append((name, [ours[name, seed] for seed in seeds], [peer[name, seed] for seed in seeds]))
+    differences = np.array([statistics.mean(mine) - statistics.mean(other) for _, mine, other in rows])
+    mean, half = interval(differences)
+    table = [
+        {"cell": name, "ours": statistics.mean(mine), "peer": statistics.mean(other), "seeds": len(mine)} for name, mine, other in rows
+    ]
+    halves = [_pooled_half([mine for _, mine, _ in rows]), _pooled_half([other for _, _, other in rows])]
+    return {"cells": table, "halves": halves, "difference": mean, "half": half}
+
+
+def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The mean, and half of its 95% interval by Student's distribution."""
+    array = np.asarray(values, dtype=float)
+    number = len(array)
+    return float(array.mean()), float(student.ppf(0.975, number - 1) * array.std(ddof=1) / number**0.5) if number > 1 else float("nan")
+
+
+def _pooled_half(cells: Sequence[Sequence[float]]) -> float:
+    """Half of the 95% interval of a cell's mean; what seeds vary by is taken to be the same in all cells, for each has two of them."""
+    num_seeds = len(cells[0])
+    freedom = len(cells) * (num_seeds - 1)
+    variance = sum(float(np.var(cell, ddof=1)) for cell in cells) / len(cells)
+    return float(student.ppf(0.975, freedom) * (variance / num_seeds) ** 0.5)
+
+
+def report(ours: Sequence[float], causes: Mapping[str, float], peer: Peer, num_all: int, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Prints everything; returns it."""
+    whole = peer.seconds * num_all / peer.num_pairs
+    middle = statistics.median(ours)
+    said = "" if peer.num_pairs == num_all else f", extrapolated from {peer.num_pairs} pairs in {peer.seconds:.0f} s"
+    print(f"\nours: {middle:.0f} s, the median of {', '.join(f'{each:.0f}' for each in ours)}")
+    print(f"documented recipe: {whole:.0f} s for {num_all} pairs{said}; ours is {whole / middle:.1f} times as fast")
+    parts = {part: statistics.mean(trial[part] for trial in peer.trials) for part in peer.trials[0]}
+    print("  of a trial: " + ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items()))
+    for cause, seconds in causes.items():
+        print(f"without {cause}: {seconds:.0f} s, {seconds / middle:.2f} times ours")
+    halves = found["halves"]
+    print(f"\n{'mean test score of':44}{'ours':>8} ± {halves[0]:.1f}{'recipe':>10} ± {halves[1]:.1f}")
+    for row in found["cells"]:
+        print(f"  {row['cell']:42}{row['ours']:8.1f}{row['peer']:16.1f}")
+    print(f"difference: {found['difference']:+.2f} ± {found['half']:.2f} points, over {len(found['cells'])} cells")
+    return {
+        "ours_s": list(ours),
+        "peer_s": peer.seconds,
+        "peer_pairs": peer.num_pairs,
+        "times_as_fast": whole / middle,
+        "peer_trial_s": parts,
+        "without_s": dict(causes),
+        **found,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, help="of the peer; all by default, in half an hour or more")
+    parser.add_argument("--rounds", type=int, default=3, help="of ours: one before the peer, the others after it")
+    parser.add_argument("--without", nargs="*", choices=CAUSES, default=CAUSES)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent)])
+    with tempfile.TemporaryDirectory(prefix="polystilts-sweep-") as scratch:
+        folder = Path(scratch)
+        opened = open_study(STUDY, folder / "planned", None)
+        work = prepare_peer(opened, folder, given.pairs)
+        ours = [run_ours(folder / "ours0")]
+        print(f"ours: {ours[0]:.0f} s", flush=True)
+        peer = run_peer(work, folder)
+        print(f"documented recipe: {peer.seconds:.0f} s for {peer.num_pairs} pairs", flush=True)
+        ours += [run_ours(folder / f"ours{number}") for number in range(1, given.rounds)]
+        causes = {}
+        for cause in given.without:
+            causes[cause] = run_ours(folder / cause.replace(" ", "-"), cause)
+            print(f"without {cause}: {causes[cause]:.0f} s", flush=True)
+        num_all = len(opened.study.intermediates) * len(opened.study.targets)
+        found = report(ours, causes, peer, num_all, compare(scores_of_ours(folder / "ours0"), peer.scores))
+    if given.json is not None:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
