@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
@@ -63,7 +64,9 @@ def make_trainer(model: PreTrainedModel, features: Features, recipe: Recipe, fol
         **QUIET,
         **arguments,
     )
-    return Trainer(model=model, args=given, train_dataset=rows_of(features), data_collator=collate_rows)
+    trainer = Trainer(model=model, args=given, train_dataset=rows_of(features), data_collator=collate_rows)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def predict(trainer: Trainer, features: Features) -> NDArray[np.float32]:
