@@ -79,7 +79,7 @@ class Case(NamedTuple):
 
 CASES = {
     "pocket": Case("pocket_flavour_all", "qaa", "train", 600, "test", 64, 3.0, 5e-4, False),
-    "real": Case("udpos", "en", "train", 3000, "dev", 128, 4.0, 3e-3, True),
+    "real": Case("udpos", "en", "train", 2000, "dev", 128, 3.0, 3e-3, True),
 }
 
 
