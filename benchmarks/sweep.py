@@ -6,10 +6,12 @@ The matrix is that of `benchmarks/sweep_study.yaml`. Ours is `polystilts run`, i
 Ray, preparation, MLflow and report are in; it trains and scores the row without an intermediate as well. The peer is
 `benchmarks/sweep_peer.py`, timed whole too. It has the same encoder, tokenized examples, batches, steps, optimizer, schedule and
 precision; examples are prepared for it before and its predictions are scored after its clock. It saves nothing but the intermediate
-encoder and logs nothing. With `--pairs` it does so many pairs, spread over the matrix, and the time of all is extrapolated.
+encoder and logs nothing. With `--pairs` it does so many pairs, drawn at random, and the time of all is extrapolated.
+On a busy machine the CPU time of all processes says more than the clock. Needs psutil and accelerate.
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -17,12 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
+from peers import Seconds
 from scipy.stats import t as student
 
 from search_spaces import SPACES
@@ -56,12 +61,43 @@ Scores = dict[tuple[str, int], float]
 """Test scores of the chosen learning rate by pair and seed."""
 
 
-def run_ours(home: Path, without: str | None = None) -> float:
-    """Seconds of the study in a new home; `without` is one of `CAUSES`."""
+class Meter(threading.Thread):
+    """The CPU seconds of a process and of all that descend from it, Ray's daemons and workers too, read a few times a second."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__(daemon=True)
+        self._process = process
+        self._began = time.perf_counter()
+        self._cpu: dict[tuple[int, float], float] = {}
+        self.start()
+
+    def run(self) -> None:
+        while self._process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                top = psutil.Process(self._process.pid)
+                for each in (top, *top.children(recursive=True)):
+                    self._read(each)
+            time.sleep(0.2)
+
+    def _read(self, process: psutil.Process) -> None:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            self._cpu[process.pid, process.create_time()] = times.user + times.system
+
+    def seconds(self) -> Seconds:
+        """So far."""
+        return Seconds(time.perf_counter() - self._began, sum(self._cpu.values()))
+
+
+def run_ours(home: Path, without: str | None = None) -> Seconds:
+    """Of the study in a new home; `without` is one of `CAUSES`."""
     script = [str(HERE / "sweep_without.py"), without] if without else ["-m", "sweeps.cli"]
-    began = time.time()
-    subprocess.run([sys.executable, *script, "run", str(STUDY), "--home", str(home)], check=True, stdout=subprocess.DEVNULL)
-    return time.time() - began
+    command = [sys.executable, *script, "run", str(STUDY), "--home", str(home)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True)
+    meter = Meter(process)
+    if process.wait() != 0:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return meter.seconds()
 
 
 def scores_of_ours(home: Path) -> Scores:
@@ -138,27 +174,39 @@ def _write_features(data: DataSpec, source: str, max_length: int, folder: Path) 
 class Peer(NamedTuple):
     """What came of the peer."""
 
-    seconds: float
+    start: Seconds
+    """Until Ray was there."""
+    pairs: Seconds
+    """Of all pairs that it did."""
     num_pairs: int
     trials: list[dict[str, float]]
-    """Seconds of each part of each trial."""
+    """Seconds by the clock, of each part of each trial."""
     scores: Scores
+
+    def whole(self, num_pairs: int) -> Seconds:
+        """Of so many pairs."""
+        return Seconds(*(start + pairs * num_pairs / self.num_pairs for start, pairs in zip(self.start, self.pairs, strict=True)))
 
 
 def run_peer(work: PeerWork, folder: Path) -> Peer:
     file = folder / "work.json"
     file.write_text(json.dumps(work.content))
-    began = time.time()
     command = [sys.executable, str(HERE / "sweep_peer.py"), str(file)]
-    with (folder / "peer.log").open("w") as errors:
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=errors, text=True).stdout
-    seconds = time.time() - began
-    pairs = [json.loads(line) for line in said.splitlines() if line.startswith('{"pair"')]
-    trials = [trial for pair in pairs for trial in pair["trials"]]
-    scores: Scores = {}
-    for name in work.content["pairs"]:
-        scores |= {(name, seed): score for seed, score in _chosen(work, name).items()}
-    return Peer(seconds, len(pairs), trials, scores)
+    trials = []
+    with (folder / "peer.log").open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+        meter = Meter(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("ready"):
+                start = meter.seconds()
+            elif line.startswith("{"):
+                trials += json.loads(line)["trials"]
+                ended = meter.seconds()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed: {(folder / 'peer.log').read_text()}")
+    names = work.content["pairs"]
+    scores = {(name, seed): score for name in names for seed, score in _chosen(work, name).items()}
+    return Peer(start, Seconds(ended.clock - start.clock, ended.cpu - start.cpu), len(names), trials, scores)
 
 
 def _chosen(work: PeerWork, name: str) -> dict[int, float]:
@@ -213,31 +261,26 @@ def _pooled_half(cells: Sequence[Sequence[float]]) -> float:
     return float(student.ppf(0.975, freedom) * (variance / num_seeds) ** 0.5)
 
 
-def report(ours: Sequence[float], causes: Mapping[str, float], peer: Peer, num_all: int, found: Mapping[str, Any]) -> dict[str, Any]:
+def report(ours: Sequence[Seconds], causes: Mapping[str, Seconds], peer: Peer, num_all: int, found: Mapping[str, Any]) -> dict[str, Any]:
     """Prints everything; returns it."""
-    whole = peer.seconds * num_all / peer.num_pairs
-    middle = statistics.median(ours)
-    said = "" if peer.num_pairs == num_all else f", extrapolated from {peer.num_pairs} pairs in {peer.seconds:.0f} s"
-    print(f"\nours: {middle:.0f} s, the median of {', '.join(f'{each:.0f}' for each in ours)}")
-    print(f"documented recipe: {whole:.0f} s for {num_all} pairs{said}; ours is {whole / middle:.1f} times as fast")
+    whole = peer.whole(num_all)
+    middle = Seconds(*(statistics.median(each) for each in zip(*ours, strict=True)))
+    said = "" if peer.num_pairs == num_all else f", extrapolated from {peer.num_pairs} of {num_all} pairs"
+    print(f"\n{'seconds':32}{'clock':>8}{'CPU':>8}   times ours, by clock and CPU")
+    rows = {f"ours, median of {len(ours)}": middle, "documented recipe": whole} | {
+        f"ours without {cause}": of for cause, of in causes.items()
+    }
+    for name, seconds in rows.items():
+        print(f"{name:32}{seconds.clock:8.0f}{seconds.cpu:8.0f}{seconds.clock / middle.clock:12.2f}{seconds.cpu / middle.cpu:8.2f}")
     parts = {part: statistics.mean(trial[part] for trial in peer.trials) for part in peer.trials[0]}
-    print("  of a trial: " + ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items()))
-    for cause, seconds in causes.items():
-        print(f"without {cause}: {seconds:.0f} s, {seconds / middle:.2f} times ours")
+    print(f"the recipe{said}; of a trial: " + ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items()))
     halves = found["halves"]
     print(f"\n{'mean test score of':44}{'ours':>8} ± {halves[0]:.1f}{'recipe':>10} ± {halves[1]:.1f}")
     for row in found["cells"]:
         print(f"  {row['cell']:42}{row['ours']:8.1f}{row['peer']:16.1f}")
     print(f"difference: {found['difference']:+.2f} ± {found['half']:.2f} points, over {len(found['cells'])} cells")
-    return {
-        "ours_s": list(ours),
-        "peer_s": peer.seconds,
-        "peer_pairs": peer.num_pairs,
-        "times_as_fast": whole / middle,
-        "peer_trial_s": parts,
-        "without_s": dict(causes),
-        **found,
-    }
+    times = {"ours": ours, "peer": whole, "peer_pairs": peer.num_pairs, "peer_trial": parts, "without": causes}
+    return {"seconds_by_clock_and_cpu": times, **found}
 
 
 def main() -> None:
@@ -253,14 +296,14 @@ def main() -> None:
         opened = open_study(STUDY, folder / "planned", None)
         work = prepare_peer(opened, folder, given.pairs)
         ours = [run_ours(folder / "ours0")]
-        print(f"ours: {ours[0]:.0f} s", flush=True)
+        print(f"ours: {ours[0].clock:.0f} s, {ours[0].cpu:.0f} of CPU", flush=True)
         peer = run_peer(work, folder)
-        print(f"documented recipe: {peer.seconds:.0f} s for {peer.num_pairs} pairs", flush=True)
+        print(f"documented recipe: {peer.pairs.clock:.0f} s, {peer.pairs.cpu:.0f} of CPU, for {peer.num_pairs} pairs", flush=True)
         ours += [run_ours(folder / f"ours{number}") for number in range(1, given.rounds)]
         causes = {}
         for cause in given.without:
             causes[cause] = run_ours(folder / cause.replace(" ", "-"), cause)
-            print(f"without {cause}: {causes[cause]:.0f} s", flush=True)
+            print(f"without {cause}: {causes[cause].clock:.0f} s, {causes[cause].cpu:.0f} of CPU", flush=True)
         num_all = len(opened.study.intermediates) * len(opened.study.targets)
         found = report(ours, causes, peer, num_all, compare(scores_of_ours(folder / "ours0"), peer.scores))
     if given.json is not None:
