@@ -12,7 +12,7 @@ import torch.multiprocessing
 from torch import Tensor
 
 from tests.trainables.test_train import VOCABULARY, KilledError, die_at
-from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_spec
+from tests.trainables.toy_training import NO_GRADIENT, SHAPES, save_toy_encoder, toy_features, toy_spec
 from trainables.inference import predict
 from trainables.model import Model, empty_encoder, load_encoder, with_fresh_heads
 from trainables.progress import DevScore
@@ -46,8 +46,6 @@ CASES = {
     "bfloat16": Case(changes={"precision": "bfloat16"}),
 }
 NUM_RANKS = 2
-NO_GRADIENT = ("key.bias", "heads.choose.out_proj.bias")
-"""They shift all scores of a softmax alike: their gradients are zero but for rounding, which AdamW blows up."""
 
 
 def run(case: Case, folder: Path, shard_on: torch.device | None, **options: Any) -> tuple[Trained, dict[str, Tensor]]:

@@ -11,6 +11,8 @@ from trainables.random_encoder import save_random_encoder
 from trainables.specs import DataSpec, InitSpec, MixtureTask, StageEncoder, TrainSpec
 
 WORDS = [f"{first}{last}" for first in ("ba", "de", "ki", "lo", "mu", "na") for last in ("r", "st", "ng", "m", "lik", "")]
+NO_GRADIENT = ("key.bias", "heads.choose.out_proj.bias", "heads.answer.qa_outputs.bias")
+"""They shift all scores of a softmax alike: their gradients are zero but for rounding, which AdamW blows up."""
 SHAPES = {
     "classification": HeadShape("classify", "classification", ("a", "b", "c")),
     "multiple_choice": HeadShape("choose", "multiple_choice", ()),
