@@ -62,7 +62,6 @@ def embed(
 
 def embed_tokens(model: Model, features: Features, layer: int, max_tokens: int = MAX_TOKENS) -> NDArray[np.float32]:
     """A vector [T, D] a token from one layer's hidden states, in the order of `features`."""
-
     return _in_order(hidden_states(model, features, layer, max_tokens), len(features.token_ids))
 
 

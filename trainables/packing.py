@@ -73,18 +73,16 @@ def unit_bounds(features: Features) -> Indices:
 
 def token_rows(features: Features, units_U: Indices) -> Indices:
     """The rows of the tokens of the given units, in the given order."""
-    bounds = unit_bounds(features)
-    sequences = _ranges(bounds[units_U], bounds[units_U + 1] - bounds[units_U])
-    return _ranges(features.offsets[sequences], features.offsets[sequences + 1] - features.offsets[sequences])
+    return _token_rows(features, _sequences_of(unit_bounds(features), units_U))
 
 
 def take(features: Features, units_U: Indices) -> Features:
     """The given units as features of their own, in the given order; a unit may come twice."""
     bounds = unit_bounds(features)
     num_sequences_U = bounds[units_U + 1] - bounds[units_U]
-    sequences = _ranges(bounds[units_U], num_sequences_U)
+    sequences = _sequences_of(bounds, units_U)
     lengths = features.offsets[sequences + 1] - features.offsets[sequences]
-    rows = _ranges(features.offsets[sequences], lengths)
+    rows = _token_rows(features, sequences)
     return features._replace(
         token_ids=features.token_ids[rows],
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -207,6 +205,15 @@ def _ranges(starts: NDArray[Any], lengths: NDArray[Any]) -> Indices:
     """`arange(start, start + length)` of each pair, end to end."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum(), dtype=np.int64)
+
+
+def _sequences_of(bounds: Indices, units_U: Indices) -> Indices:
+    """The sequences of the given units, whose `bounds` are as `unit_bounds` gives them."""
+    return _ranges(bounds[units_U], bounds[units_U + 1] - bounds[units_U])
+
+
+def _token_rows(features: Features, sequences: Indices) -> Indices:
+    return _ranges(features.offsets[sequences], features.offsets[sequences + 1] - features.offsets[sequences])
 
 
 def _targets_of(features: Features, examples_N: NDArray[Any], sequences: Indices, rows: Indices) -> NDArray[np.int32]:

@@ -37,6 +37,7 @@ from trainables.specs import (
     HubEncoder,
     InitSpec,
     Job,
+    Precision,
     StageEncoder,
     SynthesizeSpec,
     TrainSpec,
@@ -186,8 +187,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
 def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
     source = _source(spec.encoder, job, store)
     _check_length(spec, _tokenizer(source))
-    dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
-    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision, spec.form).to(device, dtype)
+    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision, spec.form).to(device, _dtype(spec.precision))
     found = run_evaluation(spec, model, _tokenizer(source), job.data, job.cache, folder / "examples.parquet")
     return Outcome(measurements=found.measurements, data=found.data, num_tokens=found.num_tokens, num_examples=found.num_examples)
 
@@ -196,11 +196,15 @@ def _transfer(spec: TransferSpec, job: Job, store: Store, device: torch.device) 
     source = _source(spec.encoder, job, store)
     tokenizer = _tokenizer(source)
     _check_length(spec, tokenizer)
-    dtype = torch.bfloat16 if spec.precision == "bfloat16" else torch.float32
-    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, dtype)
+    model = load_model(spec.family, source.folder_or_hub, spec.precision, source.revision).to(device, _dtype(spec.precision))
     (data,) = spec.data
     prepared = prepare(data, job.data, tokenizer, spec.max_length, "train", job.cache, _artifact(data, store))
     return Outcome(measurements=(measure_transfer(spec, model, prepared.features),), data=(data_use(data, "train", prepared),))
+
+
+def _dtype(precision: Precision) -> torch.dtype:
+    """Of weights that are only evaluated."""
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def _benchmark(spec: BenchmarkSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
