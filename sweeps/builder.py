@@ -31,6 +31,7 @@ from trainables.specs import (
     InitSpec,
     Length,
     MixtureTask,
+    Precision,
     Spec,
     StageEncoder,
     TrainSpec,
@@ -136,10 +137,8 @@ class SpecBuilder:
     def evaluation(self, model: str, encoder: EncoderRef, target: str, way: Way) -> EvaluateSpec:
         """The scoring of a trained target (or, for retrieval, of an encoder) in every language."""
         settings = self.study.targets[target]
-        training = self._target_training(target, way).over(DEFAULT_TRAINING)
         task = TASKS.load(target)
-        assert training.max_length is not None, "DEFAULT_TRAINING has a length"
-        assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        max_length, precision = self._read_as(target, way)
         return EvaluateSpec(
             kind="evaluate",
             code_version=EVALUATE_VERSION,
@@ -150,17 +149,15 @@ class SpecBuilder:
             head=None if task.kind == "retrieval" else self.data.trained_on(target).task,
             data=self.data.scored(target),
             threshold_data=self.data.threshold(target),
-            max_length=training.max_length,
-            precision=training.precision,
+            max_length=max_length,
+            precision=precision,
             retrieval=settings.retrieval.protocols(task)[way.own] if task.kind == "retrieval" else None,
             form=self._form(model),
         )
 
     def transfer(self, model: str, encoder: EncoderRef, target: str, way: Way, num_units: int) -> TransferSpec:
         """How well an encoder's vectors explain the classes of some of a target's training data."""
-        training = self._target_training(target, way).over(DEFAULT_TRAINING)
-        assert training.max_length is not None, "DEFAULT_TRAINING has a length"
-        assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        max_length, precision = self._read_as(target, way)
         return TransferSpec(
             kind="transfer",
             code_version=TRANSFER_VERSION,
@@ -169,9 +166,16 @@ class SpecBuilder:
             encoder=encoder,
             data=(self._target_mixture(target, way).train,),
             num_units=num_units,
-            max_length=training.max_length,
-            precision=training.precision,
+            max_length=max_length,
+            precision=precision,
         )
+
+    def _read_as(self, target: str, way: Way) -> tuple[int, Precision]:
+        """The most tokens of a sequence, and the precision, in which a target's examples are read: those of its training."""
+        training = self._target_training(target, way).over(DEFAULT_TRAINING)
+        assert training.max_length is not None, "DEFAULT_TRAINING has a length"
+        assert training.precision is not None, "DEFAULT_TRAINING has a precision"
+        return training.max_length, training.precision
 
     def benchmark(self, model: str, direct: EncoderRef, intermediate: EncoderRef, target: str, way: Way) -> BenchmarkSpec:
         """The timing of a target's winner and its baseline's in turn: whether weights make a difference is what it asks, so it has both."""
