@@ -1,5 +1,6 @@
 """Evaluations: of the dev sets that select a checkpoint, and of a stage that scores every language."""
 
+import contextlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from trainables.data import load_examples
 from trainables.examples import Example, Passage
 from trainables.features import Features
 from trainables.inference import embed, predict
+from trainables.kept_examples import scored_examples
 from trainables.manifest import DataUse, Measurement
 from trainables.metrics import value_of
 from trainables.model import Model
@@ -68,7 +69,7 @@ def load_dev_set(
 ) -> DevSet:
     """Reads and prepares a dev set, once for all evaluations of a training; as text for a text-to-text model."""
     prepared = prepare(data, folder, tokenizer, max_length, "score", cache, written_for=head if is_written else None)
-    return DevSet(head, data, load_examples(data, folder).examples, prepared.features, data_use(data, "dev", prepared))
+    return DevSet(head, data, scored_examples(data, folder), prepared.features, data_use(data, "dev", prepared))
 
 
 def evaluate_dev(model: Model, dev_sets: Sequence[DevSet]) -> tuple[float | None, tuple[Measurement, ...]]:
@@ -104,15 +105,17 @@ def run_evaluation(
     """
     evaluator = _Evaluator(spec, model, tokenizer, folder, cache)
     measurements: list[Measurement] = []
-    tables: list[pa.Table] = []
-    for place, data in enumerate(spec.data):
-        threshold = evaluator.threshold(spec.threshold_data[place]) if spec.threshold_data else None
-        scored = evaluator.score(data, threshold)
-        measurements += measure(data, scored)
-        if threshold is not None:
-            measurements.append(threshold)
-        tables.append(_table(data.language, scored))
-    pq.write_table(pa.concat_tables(tables), table)
+    with contextlib.ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for place, data in enumerate(spec.data):
+            threshold = evaluator.threshold(spec.threshold_data[place]) if spec.threshold_data else None
+            scored = evaluator.score(data, threshold)
+            measurements += measure(data, scored)
+            if threshold is not None:
+                measurements.append(threshold)
+            rows = _table(data.language, scored)
+            writer = writer or stack.enter_context(pq.ParquetWriter(table, rows.schema))
+            writer.write_table(rows)  # language by language, so that memory does not grow with their number
     return Evaluation(tuple(measurements), tuple(evaluator.data), evaluator.num_tokens, evaluator.num_examples)
 
 
@@ -156,10 +159,10 @@ class _Evaluator:
         self.data.append(data_use(data, purpose, prepared))
         self.num_tokens += len(prepared.features.token_ids)
         self.num_examples += prepared.features.num_examples
-        return load_examples(data, self._folder).examples, prepared.features
+        return scored_examples(data, self._folder), prepared.features
 
     def _vectors(self, features: Features) -> NDArray[np.float32]:
-        """[S, D]; a sequence that was embedded before, such as a candidate that languages share, is not embedded again."""
+        """[S, D]; a sequence that the set before had, such as a candidate that languages share, is not embedded again."""
         assert self._spec.retrieval is not None, "vectors are for retrieval"
         texts = [features.token_ids[first:end].tobytes() for first, end in itertools.pairwise(features.offsets)]
         places = {text: place for place, text in enumerate(texts) if text not in self._known_vectors}
@@ -167,7 +170,9 @@ class _Evaluator:
             new = np.array(sorted(places.values()), dtype=np.int64)
             vectors = embed(self._model, take(features, new), self._spec.retrieval.layer, self._spec.retrieval.pooling)
             self._known_vectors |= {texts[place]: vector for place, vector in zip(new, vectors, strict=True)}
-        return np.stack([self._known_vectors[text] for text in texts])
+        found = np.stack([self._known_vectors[text] for text in texts])
+        self._known_vectors = dict(zip(texts, found, strict=True))  # of this set alone: what languages share is in each of theirs
+        return found
 
 
 def _table(language: str, scored: Scored) -> pa.Table:

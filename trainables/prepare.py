@@ -55,8 +55,7 @@ def prepare(
         identity["written_for"] = written_for
     if artifact is not None:
         identity["attempt"] = artifact.name  # a stage that is made again elsewhere may write other texts under its key
-    versions = {"prepare": PREPARE_VERSION, "tokenizers": version("tokenizers"), "transformers": version("transformers")}
-    key = content_key("features", identity | versions)
+    key = content_key("features", identity | _versions())
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
         loaded = load_examples(data, folder, artifact=artifact)
@@ -67,6 +66,11 @@ def prepare(
             made = written_features(written_for, task, cast(Sequence[Text | Choice], loaded.examples), tokenizer, max_length)
         write_prepared(path, made._replace(dropped=loaded.dropped))
     return read_prepared(path)
+
+
+@functools.cache
+def _versions() -> dict[str, object]:
+    return {"prepare": PREPARE_VERSION, "tokenizers": version("tokenizers"), "transformers": version("transformers")}
 
 
 def data_use(data: DataSpec, purpose: Literal["train", "dev", "test", "threshold"], prepared: Prepared) -> DataUse:

@@ -324,7 +324,7 @@ def test_candidates_that_languages_share_are_embedded_once(tmp_path: Path, monke
         spec, toy_nli_model(tmp_path / "encoder"), toy_tokenizer("bert"), tmp_path, tmp_path / "cache", tmp_path / "examples.parquet"
     )
     assert embedded[0] > 11, "a question and all candidates, but those that the tokenizer cannot tell apart"
-    assert embedded[1:] == [1], "another question; nothing new"
+    assert embedded[1:] == [1, 1], "each time another question than the set before had"
     assert result.measurements[0] == result.measurements[2]
     rows = pq.read_table(tmp_path / "examples.parquet").to_pylist()
     assert len(json.loads(rows[0]["prediction"])) == 20
