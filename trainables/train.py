@@ -129,6 +129,7 @@ def train(
     optimizer = make_optimizer(spread.model, spec)
     progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
     progress.losses_K = progress.losses_K.to(spread.model.device)
+    parameters = list(spread.model.parameters())
     began_at = stepped_at = time.monotonic()
     visits = [course.num_visits(entry, spec.batch_size) for entry in range(len(mixture))]
     kept = [keep_frozen(spread.model, spec, rule, data.features, visits[entry]) for entry, data in enumerate(mixture)]
@@ -147,7 +148,7 @@ def train(
             progress.losses_K[step] = spread.compute_gradients(
                 batch.features, batch.task, derive_seed("dropout", spec.seed, step, spread.rank), batch.kept_TD
             )
-            clip_grad_norm_(spread.model.parameters(), spec.max_grad_norm)
+            clip_grad_norm_(parameters, spec.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
 
