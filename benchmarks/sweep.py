@@ -2,11 +2,12 @@
 
     python benchmarks/sweep.py [--pairs N] [--rounds N] [--without CAUSE ...] [--home DIR] [--json FILE]
 
-The matrix is that of `benchmarks/sweep_study.yaml`. Ours is `polystilts run`, in a new folder each round, timed whole: imports, start of
-Ray, preparation, MLflow and report are in; it trains and scores the row without an intermediate as well. The peer is
-`benchmarks/sweep_peer.py`, timed whole too. It has the same encoder, tokenized examples, batches, steps, optimizer, schedule and
-precision; examples are prepared for it before and its predictions are scored after its clock. It saves nothing but the intermediate
-encoder and logs nothing. With `--pairs` it does so many pairs, drawn at random, and the time of all is extrapolated.
+The matrix is that of `benchmarks/sweep_study.yaml`: 16 pairs, and the row without an intermediate, which gains are measured from. Ours is
+`polystilts run`, in a new folder each round, timed whole: imports, start of Ray, preparation, MLflow and report are in. The peer is
+`benchmarks/sweep_peer.py`, timed whole too; its time without that row, which it could leave out, is shown beside. It has the same encoder,
+tokenized examples, batches, steps, optimizer, schedule and precision; examples are prepared for it before and its predictions are scored
+after its clock. It saves nothing but the intermediate encoder and logs nothing. With `--pairs` it does so many pairs, drawn at random, and
+one without an intermediate, and the time of all is extrapolated.
 On a busy machine the CPU time of all processes says more than the clock. Needs psutil and accelerate.
 """
 
@@ -101,12 +102,11 @@ def run_ours(home: Path, without: str | None = None) -> Seconds:
 
 
 def scores_of_ours(home: Path) -> Scores:
-    """Of all pairs with an intermediate."""
+    """Of all pairs."""
     walk, _ = walk_store(open_study(STUDY, home, None))
     return {
         (str(program.pair), evaluation.seed): test_score(evaluation.manifest)
         for program in walk.programs
-        if program.pair.intermediate != BASELINE
         for evaluation in program.evaluations
     }
 
@@ -126,11 +126,12 @@ class PeerWork(NamedTuple):
 
 def prepare_peer(opened: Opened, folder: Path, num_pairs: int | None) -> PeerWork:
     """Prepares all examples, and writes where they are."""
-    programs = [program for program in plan_study(opened.builder) if program.pair.intermediate != BASELINE]
-    # every so many of them: with fewer pairs, each target and each intermediate has about as many
-    order = np.random.default_rng(0).permutation(len(programs))[:num_pairs]
+    programs = plan_study(opened.builder)
+    order = np.random.default_rng(0).permutation(len(programs))
+    of_pairs = [place for place in order if programs[place].pair.intermediate != BASELINE][:num_pairs]
+    of_baseline = [place for place in order if programs[place].pair.intermediate == BASELINE][: None if num_pairs is None else 1]
     pairs, scored = {}, {}
-    for number, program in ((int(place), programs[place]) for place in sorted(order)):
+    for number, program in ((int(place), programs[place]) for place in sorted(of_pairs + of_baseline)):
         name = str(program.pair)
         pairs[name], scored[name] = _pair(opened, program, folder, folder / f"pair{number}")
     rates = SPACES.load(opened.study.search.space)[RATE].choices
@@ -139,16 +140,16 @@ def prepare_peer(opened: Opened, folder: Path, num_pairs: int | None) -> PeerWor
 
 
 def _pair(opened: Opened, program: PairProgram, folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, DataSpec]]:
-    intermediate, *_others = program.shared_stages()  # one a seed
+    intermediate = next((stage for stage in program.shared_stages() if isinstance(stage, TrainSpec)), None)  # one a seed
     target, evaluation = program.typical_stages({RATE: 1.0})
-    assert isinstance(intermediate, TrainSpec)
     assert target is not None
     source = opened.builder.initial_encoder(program.pair.model).folder
     assert source is not None
     scored = {"dev": target.mixture[0].dev[0]} | {data.language: data for data in evaluation.data}
     write = functools.partial(_write_features, source=source, max_length=target.max_length, folder=folder)
     stages = {
-        name: {
+        name: spec
+        and {
             "train": write(spec.mixture[0].train),
             "num_labels": _num_labels(TASKS.load(spec.mixture[0].train.task)),
             "settings": {field: getattr(spec, field) for field in SETTINGS},
@@ -176,37 +177,42 @@ class Peer(NamedTuple):
 
     start: Seconds
     """Until Ray was there."""
-    pairs: Seconds
-    """Of all pairs that it did."""
-    num_pairs: int
+    pairs: list[Seconds]
+    """Of each pair that it did."""
+    baseline: list[Seconds]
+    """Of each pair without an intermediate."""
     trials: list[dict[str, float]]
-    """Seconds by the clock, of each part of each trial."""
+    """Seconds by the clock, of each part of each trial with an intermediate."""
     scores: Scores
 
-    def whole(self, num_pairs: int) -> Seconds:
-        """Of so many pairs."""
-        return Seconds(*(start + pairs * num_pairs / self.num_pairs for start, pairs in zip(self.start, self.pairs, strict=True)))
+    def whole(self, num_pairs: int, num_baseline: int) -> Seconds:
+        """Of so many pairs with an intermediate, and without one."""
+        means = [[statistics.mean(each) for each in zip(*times, strict=True)] for times in (self.pairs, self.baseline)]
+        return Seconds(*(start + num_pairs * pair + num_baseline * alone for start, pair, alone in zip(self.start, *means, strict=True)))
 
 
 def run_peer(work: PeerWork, folder: Path) -> Peer:
     file = folder / "work.json"
     file.write_text(json.dumps(work.content))
     command = [sys.executable, str(HERE / "sweep_peer.py"), str(file)]
-    trials = []
+    trials, pairs, baseline = [], [], []
     with (folder / "peer.log").open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         meter = Meter(process)
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("ready"):
-                start = meter.seconds()
+                start = last = meter.seconds()
             elif line.startswith("{"):
-                trials += json.loads(line)["trials"]
-                ended = meter.seconds()
+                said, now = json.loads(line), meter.seconds()
+                is_baseline = work.content["pairs"][said["pair"]]["intermediate"] is None
+                (baseline if is_baseline else pairs).append(Seconds(now.clock - last.clock, now.cpu - last.cpu))
+                trials += [] if is_baseline else said["trials"]
+                last = now
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed: {(folder / 'peer.log').read_text()}")
     names = work.content["pairs"]
     scores = {(name, seed): score for name in names for seed, score in _chosen(work, name).items()}
-    return Peer(start, Seconds(ended.clock - start.clock, ended.cpu - start.cpu), len(names), trials, scores)
+    return Peer(start, pairs, baseline, trials, scores)
 
 
 def _chosen(work: PeerWork, name: str) -> dict[int, float]:
@@ -261,13 +267,16 @@ def _pooled_half(cells: Sequence[Sequence[float]]) -> float:
     return float(student.ppf(0.975, freedom) * (variance / num_seeds) ** 0.5)
 
 
-def report(ours: Sequence[Seconds], causes: Mapping[str, Seconds], peer: Peer, num_all: int, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Prints everything; returns it."""
-    whole = peer.whole(num_all)
+def report(
+    ours: Sequence[Seconds], causes: Mapping[str, Seconds], peer: Peer, num_all: int, num_baseline: int, found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Prints everything; returns it. `num_all` pairs have an intermediate, and `num_baseline` have none."""
+    whole, without_row = peer.whole(num_all, num_baseline), peer.whole(num_all, 0)
     middle = Seconds(*(statistics.median(each) for each in zip(*ours, strict=True)))
-    said = "" if peer.num_pairs == num_all else f", extrapolated from {peer.num_pairs} of {num_all} pairs"
+    num_done, num_wanted = len(peer.pairs) + len(peer.baseline), num_all + num_baseline
+    said = "" if num_done == num_wanted else f", extrapolated from {num_done} of {num_wanted} pairs"
     print(f"\n{'seconds':32}{'clock':>8}{'CPU':>8}   times ours, by clock and CPU")
-    rows = {f"ours, median of {len(ours)}": middle, "documented recipe": whole} | {
+    rows = {f"ours, median of {len(ours)}": middle, "documented recipe": whole, "... without the baseline row": without_row} | {
         f"ours without {cause}": of for cause, of in causes.items()
     }
     for name, seconds in rows.items():
@@ -279,7 +288,14 @@ def report(ours: Sequence[Seconds], causes: Mapping[str, Seconds], peer: Peer, n
     for row in found["cells"]:
         print(f"  {row['cell']:42}{row['ours']:8.1f}{row['peer']:16.1f}")
     print(f"difference: {found['difference']:+.2f} ± {found['half']:.2f} points, over {len(found['cells'])} cells")
-    times = {"ours": ours, "peer": whole, "peer_pairs": peer.num_pairs, "peer_trial": parts, "without": causes}
+    times = {
+        "ours": ours,
+        "peer": whole,
+        "peer_without_baseline": without_row,
+        "peer_pairs": num_done,
+        "peer_trial": parts,
+        "without": causes,
+    }
     return {"seconds_by_clock_and_cpu": times, **found}
 
 
@@ -298,14 +314,16 @@ def main() -> None:
         ours = [run_ours(folder / "ours0")]
         print(f"ours: {ours[0].clock:.0f} s, {ours[0].cpu:.0f} of CPU", flush=True)
         peer = run_peer(work, folder)
-        print(f"documented recipe: {peer.pairs.clock:.0f} s, {peer.pairs.cpu:.0f} of CPU, for {peer.num_pairs} pairs", flush=True)
+        did = [*peer.pairs, *peer.baseline]
+        print(f"documented recipe: {sum(each.clock for each in did):.0f} s for {len(did)} pairs", flush=True)
         ours += [run_ours(folder / f"ours{number}") for number in range(1, given.rounds)]
         causes = {}
         for cause in given.without:
             causes[cause] = run_ours(folder / cause.replace(" ", "-"), cause)
             print(f"without {cause}: {causes[cause].clock:.0f} s, {causes[cause].cpu:.0f} of CPU", flush=True)
-        num_all = len(opened.study.intermediates) * len(opened.study.targets)
-        found = report(ours, causes, peer, num_all, compare(scores_of_ours(folder / "ours0"), peer.scores))
+        num_targets = len(opened.study.targets)
+        num_all = len(opened.study.intermediates) * num_targets
+        found = report(ours, causes, peer, num_all, num_targets, compare(scores_of_ours(folder / "ours0"), peer.scores))
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -1,5 +1,6 @@
 """The matrix of `benchmarks/sweep.py` by what the documentation of Ray and Hugging Face shows: a Tuner a pair, whose trials launch a
-`TorchTrainer` of one worker each, in which `Trainer` trains the intermediate task, then the target from that checkpoint, and predicts.
+`TorchTrainer` of one worker each, in which `Trainer` trains the intermediate task, if there is one, then the target from that checkpoint,
+and predicts.
 
     python benchmarks/sweep_peer.py WORK
 
@@ -51,7 +52,7 @@ def train_fn_per_worker(config: dict[str, Any]) -> None:
     source = config["encoder"]
     times = {"started": started_at - config["asked_at"]}
     with tempfile.TemporaryDirectory() as scratch:
-        for stage in ("intermediate", "target"):
+        for stage in (*(["intermediate"] if config["intermediate"] else []), "target"):
             began = time.time()
             work = config[stage]
             features = read_prepared(Path(work["train"])).features
@@ -76,7 +77,8 @@ def train_driver_fn(config: dict[str, Any]) -> None:
     work = dict(config["pair"])
     rate, seed = config["learning_rate"], config["seed"]
     work["asked_at"] = time.time()
-    work["intermediate"] = {**work["intermediate"], "settings": {**work["intermediate"]["settings"], "seed": seed}}
+    if work["intermediate"]:
+        work["intermediate"] = {**work["intermediate"], "settings": {**work["intermediate"]["settings"], "seed": seed}}
     work["target"] = {**work["target"], "settings": {**work["target"]["settings"], "seed": seed, "learning_rate": rate}}
     work["out"] = f"{work['out']}-{rate:g}-{seed}.npz"
     trainer = ray.train.torch.TorchTrainer(
