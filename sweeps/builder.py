@@ -232,7 +232,7 @@ class SpecBuilder:
             repetitions=settings.repetitions,
             warmup=settings.warmup,
             num_threads=resources.cpus_per_worker,
-            on_gpu=resources.gpus_per_worker > 0,
+            on_gpu=resources.uses_gpus,
             seed=self.study.seed,
             form=None if task is None else self._form(model),
         )

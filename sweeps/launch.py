@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
@@ -57,14 +58,14 @@ def cluster(resources: Resources) -> Iterator[dict[str, float]]:
 
 
 def run_walk(
-    walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request], Job], journal: Journal
+    walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request, float], Job], journal: Journal
 ) -> dict[str, str]:
     """Runs every stage of the walk on a cluster that has `found`; returns the tracebacks of those that failed, by key."""
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
 
     from sweeps.plan_searcher import PlanSearcher
 
-    searcher = PlanSearcher(walk, store, make_job, journal)
+    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker))
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = Tuner(
             _trial(resources),
@@ -95,12 +96,13 @@ def _trial(resources: Resources) -> Any:
     """
     from ray.tune import PlacementGroupFactory, with_resources
 
-    from sweeps.trial import TrialOfWorkers, run_trial
+    from sweeps.trial import run_trial
 
     if resources.workers > 1:
+        from sweeps.trial_of_workers import TrialOfWorkers  # seconds to import
+
         return with_resources(TrialOfWorkers, PlacementGroupFactory([{"driver_slot": 1}]))
-    own = {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
-    return with_resources(run_trial, PlacementGroupFactory([own]))
+    return with_resources(run_trial, lambda config: PlacementGroupFactory([{"CPU": resources.cpus_per_worker, "GPU": config["gpus"]}]))
 
 
 def _slots(resources: Resources, found: dict[str, float]) -> int:
@@ -108,7 +110,7 @@ def _slots(resources: Resources, found: dict[str, float]) -> int:
 
     No more where stages are of several workers: it would wait for as long as the others have something to do, for they keep their lanes.
     """
-    per_stage = {"CPU": resources.cpus_per_worker * resources.workers, "GPU": resources.gpus_per_worker * resources.workers}
+    per_stage = {"CPU": resources.cpus_per_worker * resources.workers, "GPU": resources.least_gpus * resources.workers}
     num_held = int(min(found.get(name, 0) // need for name, need in per_stage.items() if need > 0))
     return max(num_held, 1) if resources.workers > 1 else 1 + num_held
 
@@ -119,7 +121,7 @@ def _check_resources(resources: Resources, found: dict[str, float], address: str
         return
     for field, name, need in (
         ("cpus_per_worker", "CPU", resources.cpus_per_worker * resources.workers),
-        ("gpus_per_worker", "GPU", resources.gpus_per_worker * resources.workers),
+        ("gpus_per_worker", "GPU", resources.most_gpus * resources.workers),
     ):
         if need > found.get(name, 0):
             raise StudyError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
 from sweeps.plan import Request
 from sweeps.walk import Walk
@@ -20,26 +21,28 @@ MAX_RETRIES = 2
 class PlanSearcher(Searcher):
     """Hands out what is ready, `None` while everything waits, `FINISHED` at the end; keeps no state that the store does not have."""
 
-    def __init__(self, walk: Walk, store: Store, make_job: Callable[[Request], Job], journal: Journal) -> None:
+    def __init__(self, walk: Walk, store: Store, make_job: Callable[[Request, float], Job], journal: Journal, shares: GpuShares) -> None:
         super().__init__()
         self._walk = walk
         self._store = store
         self._make_job = make_job
         self._journal = journal
+        self._shares = shares
         self._requests: dict[str, Request] = {}
         self._num_tries: Counter[str] = Counter()
         self.tracebacks: dict[str, str] = {}
         """By key, of the stages that failed."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next stage's job."""
+        """The next stage's job, and the GPUs that it holds."""
         request = self._walk.next()
         if request is None:
             assert self._walk.is_finished or self._walk.running, "a plan that is not finished has something ready or running"
             return str(self.FINISHED) if self._walk.is_finished else None
         self._requests[trial_id] = request
         self._journal.started(request)
-        return {"job": self._make_job(request).model_dump_json()}
+        gpus = self._shares.of(request)
+        return {"job": self._make_job(request, gpus).model_dump_json(), "gpus": gpus}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A dev evaluation."""
@@ -48,10 +51,12 @@ class PlanSearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The end of a stage: in the store, failed by its own doing, or lost with its machine."""
-        key = self._requests.pop(trial_id).key
+        request = self._requests.pop(trial_id)
+        key = request.key
         result = result or {}
         manifest = None if error or "error" in result else self._store.manifest(key)
         if manifest is not None:
+            self._shares.learn(request, manifest)
             self._walk.finish(key, manifest)
         elif "error" in result:
             self.tracebacks[key] = result["traceback"]

@@ -16,7 +16,7 @@ from sweeps.home import Home, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
 from sweeps.marks import mark_lines
-from sweeps.placement import is_spread, runs_model
+from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.progress import Progress
 from sweeps.publications import published_beside
@@ -154,7 +154,7 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     Trainings in the store say how fast a device is, the given one or any; an A100 is assumed where none was given or measured.
     """
     walk = walk_store(opened)[0]
-    is_gpu = opened.study.resources.gpus_per_worker > 0
+    is_gpu = opened.study.resources.uses_gpus
     rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
     return _counts(opened, walk, study_cost(walk.programs, walk.benchmarks, costs, rate))
@@ -292,7 +292,7 @@ def _num_stages(walk: Walk) -> int:
 def run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
     """Runs what the walk has left, and keeps what failed stages said."""
     with cluster(opened.study.resources) as found:
-        tracebacks = run_walk(walk, opened.study.resources, found, opened.store, lambda request: _job(opened, request), journal)
+        tracebacks = run_walk(walk, opened.study.resources, found, opened.store, functools.partial(_job, opened), journal)
     journal.settle()
     for key, text in tracebacks.items():
         path = opened.home.log(key)
@@ -300,7 +300,8 @@ def run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _job(opened: Opened, request: Request) -> Job:
+def _job(opened: Opened, request: Request, gpus: float) -> Job:
+    """`gpus` is what each of its workers holds."""
     resources = opened.study.resources
     return Job(
         spec=request.spec,
@@ -312,7 +313,8 @@ def _job(opened: Opened, request: Request) -> Job:
         places=tuple(opened.builder.synthetic.places.items()),
         num_workers=resources.workers if is_spread(request.spec) else 1,
         is_sharded=opened.study.models[request.context.model].weights == "sharded",
-        use_gpu=resources.gpus_per_worker > 0 and runs_model(request.spec),
+        use_gpu=gpus > 0,
+        gpu_share=gpus or 1.0,
         stop_below=request.floors,
         checkpoint_every_s=CHECKPOINT_EVERY_S,
     )

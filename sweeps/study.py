@@ -22,7 +22,7 @@ from sweeps.study_checks import (
 from sweeps.study_models import Model
 from sweeps.study_targets import Target
 from sweeps.study_training import Mixture, TaskUse, Training
-from sweeps.study_values import names_as_keys, one_or_several
+from sweeps.study_values import names_as_keys, number_of_gpus, one_or_several
 from trainables.catalogue import did_you_mean
 from trainables.specs import (
     MIN_BLOCKS,
@@ -112,23 +112,42 @@ class Search(Record):
         return self
 
 
+MAX_SHARING = 8
+"""Stages on one GPU at most: more would only wait for each other."""
+
+
 class Resources(Record):
     """What one stage holds while it runs."""
 
     workers: Annotated[int, Field(gt=0)] = 1
     """Processes that share a training, an evaluation or the writing of examples, by Ray Train and Ray Data where there are several."""
     cpus_per_worker: Annotated[int, Field(gt=0)] = 1
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
+    gpus_per_worker: Annotated[float | Literal["auto"], BeforeValidator(number_of_gpus)] = 0
+    """`auto`: a whole one for the first stage of its like, then as many on one GPU as the measured memory lets fit."""
     max_concurrent: Annotated[int, Field(gt=0)] | None = None
     """Stages handed to the cluster at once; by default what it can hold now."""
 
     @model_validator(mode="after")
     def _gpus(self) -> "Resources":
         if self.workers > 1 and self.gpus_per_worker not in (0, 1):
-            raise ValueError(
-                f"gpus_per_worker: {self.gpus_per_worker:g}, but each of {self.workers} workers computes on one GPU; set it to 1"
-            )
+            given = self.gpus_per_worker if self.gpus_per_worker == "auto" else f"{self.gpus_per_worker:g}"
+            raise ValueError(f"gpus_per_worker: {given}, but each of {self.workers} workers computes on one GPU; set it to 1")
         return self
+
+    @property
+    def uses_gpus(self) -> bool:
+        """Whether stages that compute with a model do so on GPUs."""
+        return self.gpus_per_worker != 0
+
+    @property
+    def least_gpus(self) -> float:
+        """That a worker may hold."""
+        return 1 / MAX_SHARING if self.gpus_per_worker == "auto" else self.gpus_per_worker
+
+    @property
+    def most_gpus(self) -> float:
+        """That a worker may hold."""
+        return 1 if self.gpus_per_worker == "auto" else self.gpus_per_worker
 
 
 class Benchmark(Record):

@@ -163,7 +163,7 @@ def check_benchmark(study: Study, benchmark: Benchmark) -> None:
     if not study.intermediates:
         raise ValueError("benchmark: it times models with and without intermediate training, but there are no intermediates; name one")
     gpus = study.resources.gpus_per_worker
-    if gpus != int(gpus):
+    if gpus != "auto" and gpus != int(gpus):  # by itself it is given a whole one
         raise ValueError(
             f"resources.gpus_per_worker: {gpus:g}, but a benchmark that shares its GPU with a trial would time the trial as well; "
             "give it whole GPUs, or leave benchmark out"

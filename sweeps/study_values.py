@@ -1,5 +1,6 @@
-"""How values may be written in a study where they have a short form: names, one value or several, languages or a word for them."""
+"""How values may be written in a study where they have a short form: names, one value or several, languages or a word for them, GPUs."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 
@@ -45,6 +46,14 @@ def languages_or(*words: str) -> Callable[[object], object]:
         return value
 
     return checked
+
+
+def number_of_gpus(value: object) -> object:
+    """A number from 0, or `auto`; anything else is a ValueError."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+    if not is_number and value != "auto":
+        raise ValueError(f"{value!r} is neither a number of GPUs, as 0, 0.5 or 1, nor auto")
+    return value
 
 
 def _check_once(values: Sequence[object]) -> None:

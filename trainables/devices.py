@@ -23,6 +23,11 @@ def peak_memory_bytes(device: torch.device) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def device_memory_bytes(device: torch.device) -> int:
+    """All that a GPU has; 0 on a CPU, where it is nobody's own."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+
+
 def device_name(device: torch.device) -> str:
     """The name of the GPU, or of the processor."""
     if device.type == "cuda":

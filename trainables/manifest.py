@@ -75,6 +75,8 @@ class Cost(Record):
     peak_memory_bytes: int
     """Allocator's peak on a GPU, resident set on a CPU."""
     device: str
+    device_memory_bytes: int = 0
+    """All that a GPU has; 0 on a CPU."""
 
 
 class Effort(Record):

@@ -403,6 +403,8 @@ class Job(Record):
     is_sharded: bool = False
     """Whether several workers hold the weights that they train in parts, rather than whole on each."""
     use_gpu: bool
+    gpu_share: Annotated[float, Field(gt=0)] = 1.0
+    """GPUs that each worker holds; others may hold the rest of one."""
     stop_below: tuple[float | None, ...]
     """For each dev evaluation, the score under which this trial is pruned; empty prunes nothing."""
     checkpoint_every_s: Annotated[float, Field(gt=0)]

@@ -16,7 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 from trainables.benchmark_names import TIMES_FILE
 from trainables.benchmark_stage import Source, run_benchmark
 from trainables.data import load_examples
-from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
+from trainables.devices import device_memory_bytes, device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import texts_of
 from trainables.heads import HeadShape
@@ -282,7 +282,7 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
 
 def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -> Cost:
     seconds = time.time() - started_at + outcome.seconds_before
-    num_devices = job.num_workers if job.use_gpu else job.num_workers * job.num_threads
+    num_devices = job.num_workers * job.gpu_share if job.use_gpu else job.num_workers * job.num_threads
     return Cost(
         started_at=started_at,
         seconds=seconds,
@@ -291,6 +291,7 @@ def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -
         num_examples=outcome.num_examples,
         peak_memory_bytes=peak_memory_bytes(device),
         device=device_name(device),
+        device_memory_bytes=device_memory_bytes(device),
     )
 
 

@@ -256,7 +256,14 @@ def test_a_target_is_selected_on_its_own_english_dev_split_or_its_training_task_
     assert (data.task, data.split, data.language) == (dev, "dev", "en")
 
 
-@pytest.mark.parametrize("gpus", ["0.5", "2"])
+@pytest.mark.parametrize("gpus", ["half", "-1", ".inf"])
+def test_gpus_are_a_number_or_auto(tmp_path, gpus):
+    with pytest.raises(StudyError, match=r"resources.gpus_per_worker: .* is neither a number of GPUs, as 0, 0.5 or 1, nor auto") as error:
+        load_study(write(tmp_path, GOOD.replace("name: good", f"name: good\nresources: {{gpus_per_worker: {gpus}}}")))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("gpus", ["0.5", "2", "auto"])
 def test_each_of_several_workers_has_one_gpu_or_none(tmp_path, gpus):
     text = GOOD.replace("name: good", f"name: good\nresources: {{workers: 2, gpus_per_worker: {gpus}}}")
     with pytest.raises(StudyError, match=f"gpus_per_worker: {gpus}, but each of 2 workers computes on one GPU") as error:
