@@ -18,6 +18,7 @@ from sweeps.launch import cluster, run_walk
 from sweeps.marks import mark_lines
 from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
+from sweeps.processor import slow_precision
 from sweeps.progress import Progress
 from sweeps.publications import published_beside
 from sweeps.report.write import Report, write_report
@@ -183,7 +184,8 @@ def run_study(opened: Opened, console: Console) -> Ran:
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
             with Progress(console, opened.study.name, _num_stages(walk)) as progress:
-                for message in damaged:
+                slow = () if walk.is_finished else slow_precision(opened.study)
+                for message in (*damaged, *slow):
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
                     check_data(opened.builder.all_data(), opened.data, opened.home.cache)

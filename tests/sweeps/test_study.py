@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from search_spaces import SPACES
+from sweeps.processor import slow_precision
 from sweeps.references import parse_reference
 from sweeps.study import StudyError
 from sweeps.study_data import StudyData
@@ -269,6 +270,17 @@ def test_each_of_several_workers_has_one_gpu_or_none(tmp_path, gpus):
     with pytest.raises(StudyError, match=f"gpus_per_worker: {gpus}, but each of 2 workers computes on one GPU") as error:
         load_study(write(tmp_path, text))
     assert "\n" not in str(error.value)
+
+
+def test_bfloat16_on_a_processor_without_it_is_said_to_be_slow(tmp_path):
+    slow, fast = frozenset({"avx2"}), frozenset({"avx2", "avx512_bf16"})
+    plain, half = (GOOD, GOOD.replace("xnli:", "xnli: {training: {precision: bfloat16}}"))
+    study = load_study(write(tmp_path, half))
+    assert slow_precision(study, fast) == slow_precision(load_study(write(tmp_path, plain)), slow) == ()
+    (line,) = slow_precision(study, slow)
+    assert line.startswith("targets.xnli.training: bfloat16")
+    on_gpus = load_study(write(tmp_path, half.replace("name: good", "name: good\nresources: {gpus_per_worker: 1}")))
+    assert slow_precision(on_gpus, slow) == ()
 
 
 def test_several_mistakes_are_all_reported(tmp_path):
