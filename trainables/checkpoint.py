@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def save_progress(folder: Path, step: int, state: object) -> None:
-    """Writes `state` aside, syncs it and renames it to `step-<step>-<hash of its bytes>.pt`; keeps the newest two."""
+    """Writes `state`, of tensors and plain values, aside, syncs it and renames it to `step-<step>-<hash of its bytes>.pt`.
+
+    The newest two are kept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".step-{step:09d}.{os.getpid()}"
     with open(aside, "w+b") as stream:
@@ -39,8 +43,13 @@ def load_progress(folder: Path) -> Any | None:
     """
     whole = {step: path for step, path in _newest_first(folder) if _is_whole(path)}
     common = set(whole).intersection(*gathered(set(whole)))
-    # our own file, its bytes as we wrote them: it holds records of the curve beside tensors
-    return torch.load(whole[max(common)], map_location="cpu", weights_only=False) if common else None
+    if not common:
+        return None
+    path = whole[max(common)]
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)  # others may write there: what is no plain state is not read
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is no progress checkpoint of a training ({str(error).splitlines()[0]}); delete it") from None
 
 
 def _is_whole(path: Path) -> bool:

@@ -7,7 +7,7 @@ import dataclasses
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -121,7 +121,7 @@ class Saver:
             held = {"model": spread.weights(), "optimizer": moments(optimizer)}
             state = tree_map_only(Tensor, lambda tensor: tensor.to("cpu", copy=True), held)
             # the best weights are a copy already, which nobody changes
-            state["progress"] = dataclasses.replace(progress, losses_K=progress.losses_K.to("cpu", copy=True), curve=list(progress.curve))
+            state["progress"] = {**vars(progress), "losses_K": progress.losses_K.to("cpu", copy=True), "curve": _plain(progress.curve)}
             self._writing = self._pool.submit(save_progress, spread.checkpoints(self._folder), progress.step, state)
         self._saved_at = time.monotonic()
         self._wait_s = max(self._every_s, (self._saved_at - began_at) / _MOST_OF_TIME) if self._every_s else 0.0
@@ -134,5 +134,15 @@ def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer
         return None
     spread.put_weights(state["model"])
     put_moments(optimizer, state["optimizer"])
-    progress: Progress = state["progress"]
-    return progress
+    return Progress(**{**state["progress"], "curve": _points(state["progress"]["curve"])})
+
+
+def _plain(curve: list[Point]) -> list[dict[str, object]]:
+    """Without our own types, which a checkpoint is not read with."""
+    return [{**point._asdict(), "dev": [vars(measurement) for measurement in point.dev]} for point in curve]
+
+
+def _points(curve: list[dict[str, Any]]) -> list[Point]:
+    from trainables.manifest import Measurement  # where there is something to read, it was written with pydantic
+
+    return [Point(**{**point, "dev": tuple(Measurement(**measurement) for measurement in point["dev"])}) for point in curve]

@@ -1,5 +1,6 @@
 """The training loop: what may not change a digit does not, and what stops a training does."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
+from trainables.checkpoint import save_progress
 from trainables.family import FAMILIES
 from trainables.features import IGNORED, Features
 from trainables.inference import predict
 from trainables.layers import Rule, depth_of, thawed
+from trainables.manifest import Measurement
 from trainables.masking import Vocabulary, mask_tokens, read_vocabulary
 from trainables.model import Model
 from trainables.progress import DevScore, Point
 from trainables.seeds import generator
 from trainables.train import TaskData, Trained, train
 
+DEV = (Measurement(task="pawsx", language="en", split="dev", metric="accuracy", value=0.5, n=10),)
 VOCABULARY = Vocabulary(4, np.arange(5, dtype=np.int32), np.arange(5, 30, dtype=np.int32))
 
 
@@ -94,11 +98,11 @@ def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], unfreezin
     settings = {"steps": 60, "num_evals": 4, "unfreezing": unfreezing}
     often = {"checkpoints": tmp_path / "progress", "checkpoint_every_s": 0.0}
     straight_model = toy_model("bert", tmp_path / "a", *kinds, dropout=0.1)
-    straight = run(straight_model, *kinds, options={"evaluate_dev": lambda _: (next(scores), ())}, **settings)
+    straight = run(straight_model, *kinds, options={"evaluate_dev": lambda _: (next(scores), DEV)}, **settings)
 
     scores = iter([0.5, 0.9, 0.3, 0.3, 0.4])  # the third evaluation comes twice: the training dies in its report
     points: list[Point] = []
-    options = {"evaluate_dev": lambda _: (next(scores), ())} | often
+    options = {"evaluate_dev": lambda _: (next(scores), DEV)} | often
     with pytest.raises(KilledError):
         run(toy_model("bert", tmp_path / "b", *kinds, dropout=0.1), *kinds, options=options | die_at(45, points), **settings)
     resumed_model = toy_model("bert", tmp_path / "b", *kinds, dropout=0.1)
@@ -128,6 +132,24 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogC
     assert newest.name in caplog.text
     assert older.name not in caplog.text
     np.testing.assert_array_equal(resumed.losses_K, straight.losses_K)
+
+
+class Hostile:
+    """Runs a command where it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (self._command,)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_by_name(tmp_path: Path) -> None:
+    folder, trace = tmp_path / "progress", tmp_path / "trace"
+    save_progress(folder, 10, {"model": Hostile(f"touch {trace}")})
+    with pytest.raises(ValueError, match=r"step-000000010-.* is no progress checkpoint of a training .*; delete it"):
+        run(toy_model("bert", tmp_path / "a", "tagging"), "tagging", steps=20, options={"checkpoints": folder})
+    assert not trace.exists()
 
 
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
