@@ -42,7 +42,7 @@ def held(name: str, num_rounds: int, folder: Path) -> dict[str, Any]:
     for step in range(num_rounds):
         progress.step = step
         began = time.perf_counter()
-        with Saver(folder, CHECKPOINT_EVERY_S) as saver:
+        with Saver(folder, CHECKPOINT_EVERY_S, lambda _: None) as saver:
             saver.save(spread, optimizer, progress)
             holding.append(time.perf_counter() - began)
         writing.append(time.perf_counter() - began - holding[-1])

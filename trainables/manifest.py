@@ -1,16 +1,25 @@
 """The record of a finished stage."""
 
-from typing import Any, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from trainables.specs import Record
+
+
+def _within(path: str) -> str:
+    """A path that stays where it begins: records are read from where others may write."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError(f"{path!r} leads out of the artifact's folder")
+    return path
 
 
 class FileRecord(Record):
     """One published file, relative to the artifact's folder."""
 
-    path: str
+    path: Annotated[str, AfterValidator(_within)]
     sha256: str
     num_bytes: int
 

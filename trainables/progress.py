@@ -5,6 +5,7 @@ Legend: `K` optimizer steps.
 
 import dataclasses
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,9 +93,12 @@ class Saver:
     What the thread raises is raised by the next `save`, or at the end.
     """
 
-    def __init__(self, folder: Path | None, every_s: float) -> None:
-        """Nothing is written without a folder; with `every_s` 0 there is one whenever it is asked for, whatever it costs."""
-        self._folder, self._every_s, self._wait_s = folder, every_s, every_s
+    def __init__(self, folder: Path | None, every_s: float, keep: Callable[[Path], None]) -> None:
+        """Nothing is written without a folder; with `every_s` 0 there is one whenever it is asked for, whatever it costs.
+
+        The thread tells `keep` where it has written something.
+        """
+        self._folder, self._every_s, self._wait_s, self._keep = folder, every_s, every_s, keep
         self._saved_at = time.monotonic()
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._writing: Future[None] | None = None
@@ -122,14 +126,22 @@ class Saver:
             state = tree_map_only(Tensor, lambda tensor: tensor.to("cpu", copy=True), held)
             # the best weights are a copy already, which nobody changes
             state["progress"] = {**vars(progress), "losses_K": progress.losses_K.to("cpu", copy=True), "curve": _plain(progress.curve)}
-            self._writing = self._pool.submit(save_progress, spread.checkpoints(self._folder), progress.step, state)
+            self._writing = self._pool.submit(self._write, spread.checkpoints(self._folder), progress.step, state)
         self._saved_at = time.monotonic()
         self._wait_s = max(self._every_s, (self._saved_at - began_at) / _MOST_OF_TIME) if self._every_s else 0.0
 
+    def _write(self, folder: Path, step: int, state: object) -> None:
+        save_progress(folder, step, state)
+        self._keep(folder)
 
-def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Puts the newest whole checkpoint, if there is one, into the model and the optimizer."""
-    state = load_progress(spread.checkpoints(folder)) if folder is not None else None
+
+def resume(folder: Path | None, spread: Spread, optimizer: torch.optim.Optimizer, fetch: Callable[[Path], None]) -> Progress | None:
+    """Puts the newest whole checkpoint, if there is one, into the model and the optimizer; `fetch` is told where it is looked for."""
+    if folder is None:
+        return None
+    mine = spread.checkpoints(folder)
+    fetch(mine)
+    state = load_progress(mine)
     if state is None:
         return None
     spread.put_weights(state["model"])

@@ -166,6 +166,8 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         stop_below=job.stop_below,
         checkpoints=store.progress_folder(spec.key),
         checkpoint_every_s=job.checkpoint_every_s,
+        fetch_checkpoints=store.fetch_progress,
+        keep_checkpoints=store.keep_progress,
         shard_on=device if is_sharded else None,
     )
     if trained.status == "done" and is_first():

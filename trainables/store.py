@@ -3,23 +3,27 @@
     <store>/manifests/<key>.json            written last; a stage is done exactly when this exists
     <store>/artifacts/<key>/<attempt>/...   the stage's files, each named with its sha256 by the manifest
     <store>/progress/<key>/...              checkpoints of a training that is still going on
-    <store>/quarantine/...                  manifests whose files turned out missing or altered
+    <store>/quarantine/...                  manifests that cannot be read, or whose files turned out missing or altered
+    <store>/leases/...                      who is at work (`sweeps.leases`)
 
 Each attempt at a stage writes into a folder of its own and only the manifest says which one counts, so two attempts at once
 harm nothing, nothing is ever renamed over anything, and the same layout serves a disk and an object store.
+
+A machine reads the files of an object store from a copy in its cache, which the first process that needs them makes.
 """
 
+import fcntl
 import hashlib
-import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow.fs as pafs
+from pydantic import ValidationError
 
 from trainables.manifest import FileRecord, Manifest
-
-_BLOCK_BYTES = 1 << 20
+from trainables.store_files import StoreFiles
 
 
 class CorruptArtifactError(Exception):
@@ -30,68 +34,76 @@ class Store:
     """Artifacts and manifests below one URI or path; `cache` holds verified local copies of remote artifacts."""
 
     def __init__(self, uri: str, cache: Path) -> None:
-        # Absolute, because a worker has another working directory.
-        self.uri = uri if "://" in uri else str(Path(uri).absolute())
+        self.files = StoreFiles(uri)
+        self.uri = self.files.uri
         self._cache = cache
-        if "://" in uri:
-            self._fs, self._root = pafs.FileSystem.from_uri(uri)
-        else:
-            self._fs, self._root = pafs.LocalFileSystem(), self.uri
-        self._is_local = isinstance(self._fs, pafs.LocalFileSystem)
-        for folder in ("manifests", "artifacts"):
-            self._fs.create_dir(f"{self._root}/{folder}", recursive=True)
+        if self.files.is_local:
+            for folder in ("manifests", "artifacts"):
+                self.files.local(folder).mkdir(parents=True, exist_ok=True)
 
     def keys(self) -> frozenset[str]:
         """The keys of all finished stages, by one listing."""
-        selector = pafs.FileSelector(f"{self._root}/manifests")
-        return frozenset(info.base_name.removesuffix(".json") for info in self._fs.get_file_info(selector) if info.extension == "json")
+        return frozenset(name.removesuffix(".json") for name in self.files.names("manifests") if name.endswith(".json"))
 
     def manifest(self, key: str) -> Manifest | None:
-        """The record of a finished stage; None if it is not finished."""
-        try:
-            with self._fs.open_input_stream(self._manifest_path(key)) as stream:
-                return Manifest.model_validate_json(stream.read())
-        except FileNotFoundError:
+        """The record of a finished stage; None if it is not finished. A record that cannot be read is set aside: there is none then."""
+        content = self.files.read(_manifest_path(key))
+        if content is None:
             return None
+        try:
+            found = Manifest.model_validate_json(content)
+        except ValidationError:
+            found = None
+        if found is None or found.key != key:
+            self.quarantine(key)
+            return None
+        return found
 
     def damage(self, manifest: Manifest) -> str | None:
-        """What is wrong with the files that a manifest names; None if every byte is as published."""
+        """What is wrong with the files that a manifest names; None if every byte is as published.
+
+        On an object store only their sizes are looked at, for bytes are checked when they are fetched.
+        """
         if manifest.files_dropped:
             return None
         for record in manifest.files:
-            path = f"{self._artifact_path(manifest)}/{record.path}"
-            try:
-                found = self._sha256(path)
-            except FileNotFoundError:
-                return f"{path} is missing"
-            if found != record.sha256:
-                return f"{path} was altered: its sha256 is {found[:12]}..., published was {record.sha256[:12]}..."
+            path = f"{_artifact_path(manifest)}/{record.path}"
+            if self.files.is_local:
+                problem = _problem(self.files.local(path), record)
+            else:
+                size = self.files.size(path)
+                problem = (
+                    "is missing" if size is None else None if size == record.num_bytes else f"has {size} bytes, not {record.num_bytes}"
+                )
+            if problem is not None:
+                return f"{self.uri}/{path} {problem}"
         return None
 
     def fetch(self, key: str) -> Path:
-        """A local folder with the stage's files, every byte checked; `CorruptArtifactError` if one is not as published."""
+        """A local folder with the stage's files, every byte checked.
+
+        CorruptArtifactError if one is not as published; the stage is then set aside, to be computed again.
+        """
         manifest = self.manifest(key)
         if manifest is None or manifest.files_dropped:
             raise FileNotFoundError(f"{key} has no files in {self.uri}")
-        problem = self.damage(manifest)
-        if problem is not None:
-            raise CorruptArtifactError(problem)
-        source = self._artifact_path(manifest)
-        if self._is_local:
-            return Path(source)
-        target = self._cache / "artifacts" / key / manifest.attempt
-        if not target.exists():
-            aside = target.with_name(f"{manifest.attempt}.{uuid.uuid4().hex[:8]}")
-            aside.mkdir(parents=True)
-            pafs.copy_files(source, str(aside), source_filesystem=self._fs, destination_filesystem=pafs.LocalFileSystem())
-            _rename_unless_there(aside, target)
-        return target
+        try:
+            if not self.files.is_local:
+                with self._one_at_a_time(key):
+                    return self._cached(manifest)
+            problem = self.damage(manifest)
+            if problem is not None:
+                raise CorruptArtifactError(problem)
+        except CorruptArtifactError:
+            self.quarantine(key)
+            raise
+        return self.files.local(_artifact_path(manifest))
 
     def publish(self, manifest: Manifest, folder: Path) -> Manifest:
         """Copies the files below `folder` into the store, then writes the manifest; returns it as written."""
         attempt = uuid.uuid4().hex[:12]
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        records = tuple(self._put(path, f"{self._root}/artifacts/{manifest.key}/{attempt}", folder) for path in paths)
+        records = tuple(self._put(path, f"artifacts/{manifest.key}/{attempt}", folder) for path in paths)
         published = Manifest.model_validate({**dict(manifest), "attempt": attempt, "files": records})
         self._write_manifest(published)
         return published
@@ -102,71 +114,115 @@ class Store:
         if manifest is None or manifest.files_dropped:
             return 0
         self._write_manifest(Manifest.model_validate({**dict(manifest), "files_dropped": True}))
-        self._delete_folder(f"{self._root}/artifacts/{key}")
+        self.files.delete(f"artifacts/{key}")
         return sum(record.num_bytes for record in manifest.files)
 
     def quarantine(self, key: str) -> None:
         """Takes a damaged stage out of the store, so that it is computed again; its manifest is kept for inspection."""
-        self._fs.create_dir(f"{self._root}/quarantine", recursive=True)
-        self._fs.move(self._manifest_path(key), f"{self._root}/quarantine/{key}.{uuid.uuid4().hex[:8]}.json")
+        content = self.files.read(_manifest_path(key))
+        if content is not None:
+            self.files.write(f"quarantine/{key}.{uuid.uuid4().hex[:8]}.json", content)
+            self.files.delete(_manifest_path(key))
 
     def progress_folder(self, key: str) -> Path:
-        """Where the progress checkpoints of a stage lie; next to the store if it is local, else in the local cache."""
-        return (Path(self._root) if self._is_local else self._cache) / "progress" / key
+        """Where a stage writes its progress checkpoints: in the store if that is local, else in the cache of the machine."""
+        return self.files.local(_progress_path(key)) if self.files.is_local else self._cache / _progress_path(key)
+
+    def fetch_progress(self, here: Path) -> None:
+        """Brings what another machine left of some progress into its folder here; files say themselves whether they are whole."""
+        if self.files.is_local:
+            return
+        there = here.relative_to(self._cache).as_posix()
+        here.mkdir(parents=True, exist_ok=True)
+        for name in self.files.names(there):
+            if not (here / name).exists():
+                aside = here / f".{name}.{uuid.uuid4().hex[:8]}"
+                self.files.download(f"{there}/{name}", aside)
+                aside.replace(here / name)
+
+    def keep_progress(self, here: Path) -> None:
+        """Makes the checkpoints in the store the ones that are in their folder here."""
+        if self.files.is_local:
+            return
+        there = here.relative_to(self._cache).as_posix()
+        mine = {path.name: path for path in here.glob("[!.]*")}
+        kept = set(self.files.names(there))
+        for name in mine.keys() - kept:
+            self.files.upload(mine[name], f"{there}/{name}")
+        for name in kept - mine.keys():
+            self.files.delete(f"{there}/{name}")
 
     def clear_progress(self, key: str) -> None:
         """Deletes the progress checkpoints of a stage that is finished."""
         shutil.rmtree(self.progress_folder(key), ignore_errors=True)
+        if not self.files.is_local:
+            self.files.delete(_progress_path(key))
+
+    def _cached(self, manifest: Manifest) -> Path:
+        """The copy in the cache, checked; made, or made again, if need be."""
+        target = self._cache / _artifact_path(manifest)
+        if target.exists() and all(_problem(target / record.path, record) is None for record in manifest.files):
+            return target
+        shutil.rmtree(target, ignore_errors=True)
+        aside = target.with_name(f".{manifest.attempt}.{uuid.uuid4().hex[:8]}")
+        aside.mkdir(parents=True)
+        try:
+            for record in manifest.files:
+                self._download(f"{_artifact_path(manifest)}/{record.path}", aside / record.path, record)
+            aside.rename(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return target
+
+    def _download(self, path: str, target: Path, record: FileRecord) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.files.download(path, target)
+        except FileNotFoundError:
+            raise CorruptArtifactError(f"{self.uri}/{path} is missing") from None
+        problem = _problem(target, record)
+        if problem is not None:
+            raise CorruptArtifactError(f"{self.uri}/{path} {problem}")
+
+    @contextmanager
+    def _one_at_a_time(self, key: str) -> Iterator[None]:
+        """Held by the process of this machine that fills or checks the cache; the kernel releases it however that ends."""
+        path = self._cache / "locks" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _put(self, path: Path, target: str, folder: Path) -> FileRecord:
         relative = path.relative_to(folder).as_posix()
-        self._write(f"{target}/{relative}", path.read_bytes())
-        return FileRecord(path=relative, sha256=_file_sha256(path), num_bytes=path.stat().st_size)
+        self.files.upload(path, f"{target}/{relative}")
+        return FileRecord(path=relative, sha256=_sha256(path), num_bytes=path.stat().st_size)
 
     def _write_manifest(self, manifest: Manifest) -> None:
-        self._write(self._manifest_path(manifest.key), manifest.model_dump_json(indent=1).encode())
-
-    def _write(self, path: str, data: bytes) -> None:
-        """One atomic, durable write: aside, fsync and rename on a disk; a single put on an object store."""
-        if not self._is_local:
-            with self._fs.open_output_stream(path) as stream:
-                stream.write(data)
-            return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        with open(aside, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(aside, target)
-
-    def _sha256(self, path: str) -> str:
-        digest = hashlib.sha256()
-        with self._fs.open_input_stream(path) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
-        return digest.hexdigest()
-
-    def _delete_folder(self, path: str) -> None:
-        if self._fs.get_file_info(path).type == pafs.FileType.Directory:
-            self._fs.delete_dir(path)
-
-    def _manifest_path(self, key: str) -> str:
-        return f"{self._root}/manifests/{key}.json"
-
-    def _artifact_path(self, manifest: Manifest) -> str:
-        return f"{self._root}/artifacts/{manifest.key}/{manifest.attempt}"
+        self.files.write(_manifest_path(manifest.key), manifest.model_dump_json(indent=1).encode())
 
 
-def _file_sha256(path: Path) -> str:
+def _manifest_path(key: str) -> str:
+    return f"manifests/{key}.json"
+
+
+def _artifact_path(manifest: Manifest) -> str:
+    return f"artifacts/{manifest.key}/{manifest.attempt}"
+
+
+def _progress_path(key: str) -> str:
+    return f"progress/{key}"
+
+
+def _problem(path: Path, record: FileRecord) -> str | None:
+    """What is wrong with a file on the disk."""
+    try:
+        found = _sha256(path)
+    except FileNotFoundError:
+        return "is missing"
+    return None if found == record.sha256 else f"was altered: its sha256 is {found[:12]}..., published was {record.sha256[:12]}..."
+
+
+def _sha256(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _rename_unless_there(aside: Path, target: Path) -> None:
-    try:
-        aside.rename(target)
-    except OSError:
-        # Another process of this machine was first with the same verified bytes.
-        shutil.rmtree(aside)

@@ -106,6 +106,8 @@ def train(
     stop_below: Sequence[float | None] = (),
     checkpoints: Path | None = None,
     checkpoint_every_s: float = math.inf,
+    fetch_checkpoints: Callable[[Path], None] = lambda _folder: None,
+    keep_checkpoints: Callable[[Path], None] = lambda _folder: None,
     max_tokens: int = 8192,
     shard_on: torch.device | None = None,
 ) -> Trained:
@@ -115,6 +117,9 @@ def train(
     report. With `shard_on` they hold the weights in parts, on that device, and only the first rank's model is trained in the end.
     `evaluate_dev` may ask the model about the tokens of the mixture and of `dev_features`, no others. `max_tokens` go forward at
     once, which changes no result. FloatingPointError if a loss is not finite.
+
+    Checkpoints lie below the folder `checkpoints`; where that does not outlive the machine, `keep_checkpoints` copies a folder of them to
+    where `fetch_checkpoints` finds it.
     """
     course = settle(spec, mixture)
     num_steps = course.num_steps
@@ -127,7 +132,9 @@ def train(
         raise ValueError(f"batch_size is {spec.batch_size}, fewer than the {spread.num_ranks} workers that share it")
     spread.freeze(rule)
     optimizer = make_optimizer(spread.model, spec)
-    progress = resume(checkpoints, spread, optimizer) or Progress(0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0)
+    progress = resume(checkpoints, spread, optimizer, fetch_checkpoints) or Progress(
+        0, torch.zeros(num_steps), [], None, None, 0, 0, 0.0, 0.0, 0.0
+    )
     progress.losses_K = progress.losses_K.to(spread.model.device)
     parameters = list(spread.model.parameters())
     began_at = stepped_at = time.monotonic()
@@ -137,7 +144,7 @@ def train(
     spread.model.train()
     seconds_before, is_pruned = progress.seconds, False
 
-    with Saver(checkpoints, checkpoint_every_s) as saver:
+    with Saver(checkpoints, checkpoint_every_s, keep_checkpoints) as saver:
         for step in range(progress.step, num_steps):
             learning_rate = set_learning_rate(optimizer, spec, step, num_steps)
             if spec.unfreezing == "gradual" and (now := thawed(rule, step, num_steps, model.num_layers)) != trained:

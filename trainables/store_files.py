@@ -1,0 +1,156 @@
+"""Files below one URI or path, on a disk or an object store: whole or not there, and asked for again where a network fails."""
+
+import contextlib
+import functools
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import pyarrow.fs as pafs
+
+BLOCK_BYTES = 1 << 20
+_WAITS_S = (0.5, 2.0, 8.0, 30.0)
+"""Before each further try at an object store that answers with an error; pyarrow has tried a few times by itself by then."""
+
+T = TypeVar("T")
+
+
+class StoreFiles:
+    """Paths are relative to the URI, with slashes. What is read and written is bytes; nothing is ever half there."""
+
+    def __init__(self, uri: str) -> None:
+        # Absolute, because a worker has another working directory.
+        self.uri = uri if "://" in uri else str(Path(uri).absolute())
+        if "://" in uri:
+            self._fs, self._root = pafs.FileSystem.from_uri(uri)
+        else:
+            self._fs, self._root = pafs.LocalFileSystem(), self.uri
+        self.is_local = isinstance(self._fs, pafs.LocalFileSystem)
+
+    def local(self, path: str) -> Path:
+        """Where a file lies on the disk, if that is where all lie."""
+        assert self.is_local, f"{self.uri} is no folder"
+        return Path(self._root, path)
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder, in order, but for what is being written; nothing if it is not there."""
+        selector = pafs.FileSelector(f"{self._root}/{folder}", allow_not_found=True)
+        found = self._trying(functools.partial(self._fs.get_file_info, selector))
+        return sorted(info.base_name for info in found if not info.base_name.startswith("."))
+
+    def size(self, path: str) -> int | None:
+        """In bytes; None if there is no such file."""
+        info = self._trying(functools.partial(self._fs.get_file_info, f"{self._root}/{path}"))
+        return info.size if info.type == pafs.FileType.File else None
+
+    def read(self, path: str) -> bytes | None:
+        """All bytes of a file; None if it is not there."""
+
+        def whole() -> bytes:
+            with self._fs.open_input_stream(f"{self._root}/{path}") as stream:
+                content: bytes = stream.read()
+                return content
+
+        try:
+            return self._trying(whole)
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """One atomic, durable write: aside, fsync and rename on a disk; a single put on an object store."""
+
+        def put() -> None:
+            with self._whole(path) as stream:
+                stream.write(content)
+
+        self._trying(put)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Writes a file that must not be there; False if it is. On an object store two who do so at the same moment may both succeed."""
+        if not self.is_local:
+            if self.read(path) is not None:
+                return False
+            self.write(path, content)
+            return self.read(path) == content
+        target = self.local(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(target)
+        aside.write_bytes(content)
+        try:
+            os.link(aside, target)  # whole or not at all, and only if there is none
+        except FileExistsError:
+            return False
+        finally:
+            aside.unlink()
+        return True
+
+    def delete(self, path: str) -> None:
+        """Deletes a file or a folder, if it is there."""
+
+        def remove() -> None:
+            target = f"{self._root}/{path}"
+            match self._fs.get_file_info(target).type:
+                case pafs.FileType.Directory:
+                    self._fs.delete_dir(target)
+                case pafs.FileType.File:
+                    self._fs.delete_file(target)
+
+        with contextlib.suppress(FileNotFoundError):  # somebody else was first
+            self._trying(remove)
+
+    def upload(self, source: Path, path: str) -> None:
+        """As `write`, of a file that may be larger than memory."""
+
+        def put() -> None:
+            with open(source, "rb") as file, self._whole(path) as stream:
+                shutil.copyfileobj(file, stream, BLOCK_BYTES)
+
+        self._trying(put)
+
+    def download(self, path: str, target: Path) -> None:
+        """Copies a file to the disk, not atomically; FileNotFoundError if it is not there."""
+
+        def copy() -> None:
+            with self._fs.open_input_stream(f"{self._root}/{path}") as stream, open(target, "wb") as file:
+                shutil.copyfileobj(stream, file, BLOCK_BYTES)
+
+        self._trying(copy)
+
+    @contextlib.contextmanager
+    def _whole(self, path: str) -> Iterator[BinaryIO]:
+        """A stream whose bytes become the file at the end, all or none of them."""
+        if not self.is_local:
+            with self._fs.open_output_stream(f"{self._root}/{path}") as stream:
+                yield stream
+            return
+        target = self.local(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(target)
+        try:
+            with open(aside, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(aside, target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    def _trying(self, action: Callable[[], T]) -> T:
+        """The action's result; an object store that answers with an error is asked again, a few times. All actions may be repeated."""
+        for wait_s in () if self.is_local else _WAITS_S:
+            try:
+                return action()
+            except FileNotFoundError:
+                raise
+            except OSError:
+                time.sleep(wait_s)
+        return action()
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
