@@ -92,7 +92,7 @@ def _timed(command: list[str]) -> tuple[float, dict[str, int]]:
 
 def _spread(home: Path) -> list[Manifest]:
     """The stages that several workers can share, in the order of their start."""
-    store = Store(str(Home(home).store), Home(home).cache)
+    store = Store(Home(home).store, Home(home).cache)
     found = [manifest for key in sorted(store.keys()) if (manifest := store.manifest(key)) is not None]
     return sorted((each for each in found if each.spec["kind"] in ("train", "evaluate")), key=lambda each: each.cost.started_at)
 
@@ -127,7 +127,7 @@ def _job(home: Path, stage: Manifest) -> Job:
     return Job.model_validate(
         {
             "spec": stage.spec,
-            "store": str(Home(home).store),
+            "store": Home(home).store,
             "cache": str(Home(home).cache.absolute()),
             "data": None,
             "encoder_folder": None,

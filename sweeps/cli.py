@@ -40,6 +40,14 @@ app = typer.Typer(
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="POLYSTILTS_HOME", help="Folder for the store, MLflow and the reports.")]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="POLYSTILTS_STORE",
+        help="Folder or URI (s3://..., gs://...) of a store that machines share; in --home by default.",
+    ),
+]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of published data files, instead of the hub.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DEFAULT_HOME = Path("runs")
@@ -50,12 +58,13 @@ def plan(
     study: StudyPath,
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
     device: Annotated[DeviceName | None, typer.Option("--device", help="What device time is estimated for.")] = None,
 ) -> None:
     """Shows what a study would run, what the store has of it, what sharing saves, and what it will cost."""
     with _user_errors():
-        opened = open_study(study, home, data, needs_files=False)
+        opened = open_study(study, home, data, store, needs_files=False)
         counts = count(opened, device)
     if as_json:
         _print_json({"study": opened.study.name, **counts.model_dump()})
@@ -73,15 +82,17 @@ def plan(
         print(f"oracle: {oracle}")
     for note in counts.notes:
         print(f"note: {note}")
-    print(f"next: polystilts run {_words(study, home, data)}")
+    print(f"next: polystilts run {_words(study, home, data, store)}")
 
 
 @app.command()
-def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+def run(
+    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+) -> None:
     """Runs a study, or what is left of it, and writes its report."""
     console = Console(stderr=as_json)
     with _user_errors():
-        opened = open_study(study, home, data)
+        opened = open_study(study, home, data, store)
         ran = run_study(opened, console)
     report = opened.home.report(opened.study.name)
     if as_json:
@@ -98,32 +109,36 @@ def run(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = No
             console.print("Nothing to train: every stage of this study is in the store.")
         _print_report(console, ran.report)
         _print_lost(console, ran.result)
-        _print_where(console, opened, study, home, data)
+        _print_where(console, opened, study, home, data, store)
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
         raise typer.Exit(EXIT_STAGE_FAILED)
 
 
 @app.command()
-def status(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+def status(
+    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+) -> None:
     """Shows how far a study is, cell by cell."""
     with _user_errors():
-        found = status_study(open_study(study, home, data))
+        found = status_study(open_study(study, home, data, store))
     if as_json:
         _print_json(found.model_dump())
         return
     print(f"{found.study}: {found.state}; {found.cells_finished} of {found.cells} cells, {found.cached} of at most {found.stages} stages")
     for cell in found.unfinished:
         print(f"  unfinished: {cell}")
-    print(f"next: polystilts {'report' if found.state == 'finished' else 'run'} {_words(study, home, data)}")
+    print(f"next: polystilts {'report' if found.state == 'finished' else 'run'} {_words(study, home, data, store)}")
 
 
 @app.command()
-def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
+def report(
+    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+) -> None:
     """Writes the report of what the store has, whether or not the study is finished."""
     console = Console(stderr=as_json)
     with _user_errors():
-        opened = open_study(study, home, data)
+        opened = open_study(study, home, data, store)
         result, written = report_study(opened)
     if as_json:
         page = opened.home.report(opened.study.name) / "report.html"
@@ -131,7 +146,7 @@ def report(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption =
         return
     _print_report(console, written)
     _print_lost(console, result)
-    _print_where(console, opened, study, home, data)
+    _print_where(console, opened, study, home, data, store)
 
 
 @app.command()
@@ -140,6 +155,7 @@ def select(
     budget: Annotated[str, typer.Option("--budget", help="Share of what the whole study would cost, such as 25%.")],
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Chooses the best intermediate of every target without the whole grid."""
@@ -148,7 +164,7 @@ def select(
     console = Console(stderr=as_json)
     with _user_errors():
         share = parse_budget(budget)
-        found = select_study(open_study(study, home, data), share, console)
+        found = select_study(open_study(study, home, data, store), share, console)
     if as_json:
         _print_json(found.model_dump())
     else:
@@ -156,7 +172,8 @@ def select(
         print(f"{found.spent:.1%} of the full cost; {found.num_computed} stages were computed now")
         for note in found.notes:
             print(f"note: {note}")
-        print(f"next: polystilts run {_words(study, home, data)}  # the whole study; what it shares with the choice is not computed again")
+        words = _words(study, home, data, store)
+        print(f"next: polystilts run {words}  # the whole study; what it shares with the choice is not computed again")
     if found.failures:
         raise typer.Exit(EXIT_STAGE_FAILED)
 
@@ -168,11 +185,12 @@ def export(
     labels: Annotated[Path | None, typer.Option("--labels", help="New folder for the gold labels of the same examples.")] = None,
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Writes the predictions of a study's finished cells as XTREME and XTREME-R take them."""
     with _user_errors():
-        opened = open_study(study, home, data)
+        opened = open_study(study, home, data, store)
         written = export_study(opened, out, labels)
     folders = [str(folder) for folder in written.folders]
     labels_of = {benchmark: str(folder) for benchmark, folder in written.labels.items()}
@@ -243,14 +261,14 @@ def _print_lost(console: Console, result: StudyResult) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _print_where(console: Console, opened: Opened, study: Path, home: Path, data: Path | None) -> None:
+def _print_where(console: Console, opened: Opened, study: Path, home: Path, data: Path | None, store: str | None) -> None:
     folder = opened.home.report(opened.study.name)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{opened.home.root}/mlflow.db"
     console.print(f"report:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
     console.print(f"table:   {folder / 'results.parquet'}", soft_wrap=True, highlight=False)
     console.print(f"MLflow:  mlflow ui --backend-store-uri {uri}", soft_wrap=True, highlight=False)
     console.print(
-        f"next:    change or add a task in {study}, then polystilts run {_words(study, home, data)}", soft_wrap=True, highlight=False
+        f"next:    change or add a task in {study}, then polystilts run {_words(study, home, data, store)}", soft_wrap=True, highlight=False
     )
 
 
@@ -268,12 +286,14 @@ def _figure(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def _words(study: Path, home: Path, data: Path | None) -> str:
+def _words(study: Path, home: Path, data: Path | None, store: str | None) -> str:
     words = [str(study)]
     if home != DEFAULT_HOME and "POLYSTILTS_HOME" not in os.environ:
         words += ["--home", str(home)]
     if data is not None:
         words += ["--data", str(data)]
+    if store is not None and "POLYSTILTS_STORE" not in os.environ:
+        words += ["--store", store]
     return shlex.join(words)
 
 

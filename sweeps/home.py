@@ -13,11 +13,13 @@ class Home(NamedTuple):
     """The folder given by `--home`; studies share its store and its MLflow database."""
 
     root: Path
+    store_uri: str | None = None
+    """Where the store is, if it is not here: a folder or an object store that several machines share."""
 
     @property
-    def store(self) -> Path:
+    def store(self) -> str:
         """Artifacts and manifests: the only truth."""
-        return self.root / "store"
+        return self.store_uri or str(self.root / "store")
 
     @property
     def cache(self) -> Path:

@@ -98,8 +98,8 @@ class Counts(Record):
     """None where it was not asked for."""
 
 
-def open_study(path: Path, home: Path, data: Path | None, *, needs_files: bool = True) -> Opened:
-    """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs.
+def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None = None, *, needs_files: bool = True) -> Opened:
+    """Reads and checks a study; a StudyError names what is wrong with it or with the data it needs. The store is in `home` by default.
 
     Without `needs_files` the study can be planned, but not run, before the files that the hub lacks are given.
     """
@@ -108,7 +108,7 @@ def open_study(path: Path, home: Path, data: Path | None, *, needs_files: bool =
         check_folder(data)
     except ValueError as error:
         raise StudyError(str(error)) from None
-    where = Home(home)
+    where = Home(home, store_uri)
     builder = SpecBuilder(
         study,
         path.resolve().parent,
@@ -119,9 +119,14 @@ def open_study(path: Path, home: Path, data: Path | None, *, needs_files: bool =
     builder.check()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        store = Store(str(where.store), where.cache)
     except OSError as error:
         raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
+    try:
+        store = Store(where.store, where.cache)
+        store.keys()
+    except (OSError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        raise StudyError(f"--store {where.store}: {said}; give a folder, or a URI such as s3://bucket/prefix, that can be read") from None
     return Opened(study, builder, where, data, store, path.resolve().parent)
 
 

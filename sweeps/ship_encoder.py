@@ -20,7 +20,7 @@ def main() -> None:
     home = Home(arguments.parse_args().home)
     builder = SpecBuilder(load_study(STUDY), STUDY.parent, None)
     pretraining = builder.initial_encoder("pocket").stages[-1]
-    source = Store(str(home.store), home.cache).fetch(pretraining.key)
+    source = Store(home.store, home.cache).fetch(pretraining.key)
     target = Path(next(iter(trainables.pocket.__path__))) / "encoder"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
