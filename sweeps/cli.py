@@ -13,17 +13,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from sweeps.collect import collect, parse_size, verify
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
 from sweeps.export import export_study
-from sweeps.home import StudyIsRunningError
+from sweeps.home import Home, StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
 from sweeps.report.choices import terminal_choices
 from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import Report
 from sweeps.results import StudyResult
-from sweeps.run import Opened, count, open_study, report_study, run_study, status_study
+from sweeps.run import Opened, count, open_store_of, open_study, report_study, run_study, status_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
 from trainables.language_sets import SetName
@@ -37,6 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which English intermediate task makes zero-shot cross-lingual transfer better, and what does it cost?",
 )
+
+cache = typer.Typer(no_args_is_help=True, help="Looks after a store: verify its bytes, or delete what it can do without.")
+app.add_typer(cache, name="cache")
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
 HomeOption = Annotated[Path, typer.Option("--home", envvar="POLYSTILTS_HOME", help="Folder for the store, MLflow and the reports.")]
@@ -236,6 +240,43 @@ def score(
 def main() -> None:
     """The console script."""
     app()
+
+
+@cache.command(name="verify")
+def cache_verify(home: HomeOption = DEFAULT_HOME, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Reads every byte of a store, and sets aside the stages whose files are not as they were published."""
+    with _user_errors():
+        found = list(verify(open_store_of(Home(home, store))))
+    if as_json:
+        _print_json({"damaged": found})
+    else:
+        for line in found:
+            print(line)
+        print(f"{len(found)} stages were damaged" if found else "every byte is as published")
+    if found:
+        raise typer.Exit(EXIT_STAGE_FAILED)
+
+
+@cache.command(name="gc")
+def cache_gc(
+    home: HomeOption = DEFAULT_HOME,
+    store: StoreOption = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="A quota such as 500G: files of finished stages go until the rest fits.")
+    ] = None,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Delete nothing, only count.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Deletes what died half-way and, with --keep, files that can be computed again; numbers stay."""
+    with _user_errors():
+        found = collect(open_store_of(Home(home, store)), None if keep is None else parse_size(keep), is_dry=is_dry)
+    if as_json:
+        _print_json(found.model_dump())
+        return
+    print(f"{'would free' if is_dry else 'freed'} {found.freed_bytes / 1e9:.3f} GB:")
+    print(f"  {found.abandoned_bytes / 1e9:.3f} of attempts that died, {found.progress_bytes / 1e9:.3f} of checkpoints of finished stages")
+    print(f"  {found.quota_bytes / 1e9:.3f} of the files of {len(found.stages)} stages, which are computed again when they are needed")
+    print(f"left: {found.kept_bytes / 1e9:.3f} GB of files of stages")
 
 
 @contextmanager

@@ -121,13 +121,18 @@ def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None 
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
+    return Opened(study, builder, where, data, open_store_of(where), path.resolve().parent)
+
+
+def open_store_of(home: Home) -> Store:
+    """The store of a home; a StudyError if it cannot be reached."""
     try:
-        store = Store(where.store, where.cache)
+        store = Store(home.store, home.cache)
         store.keys()
     except (OSError, ValueError) as error:
         said = str(error).splitlines()[0]
-        raise StudyError(f"--store {where.store}: {said}; give a folder, or a URI such as s3://bucket/prefix, that can be read") from None
-    return Opened(study, builder, where, data, store, path.resolve().parent)
+        raise StudyError(f"--store {home.store}: {said}; give a folder, or a URI such as s3://bucket/prefix, that can be read") from None
+    return store
 
 
 def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:

@@ -66,15 +66,23 @@ class Store:
         """
         if manifest.files_dropped:
             return None
+        if self.files.is_local:
+            return self.alteration(manifest)
         for record in manifest.files:
             path = f"{_artifact_path(manifest)}/{record.path}"
-            if self.files.is_local:
-                problem = _problem(self.files.local(path), record)
-            else:
-                size = self.files.size(path)
-                problem = (
-                    "is missing" if size is None else None if size == record.num_bytes else f"has {size} bytes, not {record.num_bytes}"
-                )
+            size = self.files.size(path)
+            if size != record.num_bytes:
+                return f"{self.uri}/{path} " + ("is missing" if size is None else f"has {size} bytes, not {record.num_bytes}")
+        return None
+
+    def alteration(self, manifest: Manifest) -> str | None:
+        """As `damage`, with every byte read on an object store too."""
+        for record in () if manifest.files_dropped else manifest.files:
+            path = f"{_artifact_path(manifest)}/{record.path}"
+            try:
+                problem = _difference(self.files.sha256(path), record)
+            except FileNotFoundError:
+                problem = "is missing"
             if problem is not None:
                 return f"{self.uri}/{path} {problem}"
         return None
@@ -217,9 +225,12 @@ def _progress_path(key: str) -> str:
 def _problem(path: Path, record: FileRecord) -> str | None:
     """What is wrong with a file on the disk."""
     try:
-        found = _sha256(path)
+        return _difference(_sha256(path), record)
     except FileNotFoundError:
         return "is missing"
+
+
+def _difference(found: str, record: FileRecord) -> str | None:
     return None if found == record.sha256 else f"was altered: its sha256 is {found[:12]}..., published was {record.sha256[:12]}..."
 
 

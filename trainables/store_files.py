@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import os
 import shutil
 import time
@@ -46,6 +47,24 @@ class StoreFiles:
         """In bytes; None if there is no such file."""
         info = self._trying(functools.partial(self._fs.get_file_info, f"{self._root}/{path}"))
         return info.size if info.type == pafs.FileType.File else None
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all files in a folder and below, by their paths, what is being written among them; nothing if it is not there."""
+        selector = pafs.FileSelector(f"{self._root}/{folder}", recursive=True, allow_not_found=True)
+        found = self._trying(functools.partial(self._fs.get_file_info, selector))
+        return {info.path.removeprefix(f"{self._root}/"): info.size for info in found if info.type == pafs.FileType.File}
+
+    def sha256(self, path: str) -> str:
+        """Of a file's bytes; FileNotFoundError if it is not there."""
+
+        def digest() -> str:
+            found = hashlib.sha256()
+            with self._fs.open_input_stream(f"{self._root}/{path}") as stream:
+                while block := stream.read(BLOCK_BYTES):
+                    found.update(block)
+            return found.hexdigest()
+
+        return self._trying(digest)
 
     def read(self, path: str) -> bytes | None:
         """All bytes of a file; None if it is not there."""
