@@ -25,6 +25,9 @@ class Limits(NamedTuple):
     """Of an hour of a device, by a part of its name."""
 
 
+NO_LIMITS = Limits()
+
+
 class Brakes:
     """Watches the disks of some folders, and adds up what finished stages took; stages under way are counted at their end."""
 
@@ -69,6 +72,13 @@ class Brakes:
                     "polystilts cache gc --dry-run says what can go"
                 )
         return None
+
+
+def limits(device_hours: float | None, cost: float | None, prices: Path | None) -> Limits:
+    """As a command line gives them; a StudyError says what goes with what."""
+    if (cost is None) != (prices is None):
+        raise StudyError("--max-cost and --prices go together: one is the limit, the other says what an hour of a device costs")
+    return Limits(device_hours, cost, None if prices is None else read_prices(prices))
 
 
 def read_prices(path: Path) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from sweeps.brakes import limits
 from sweeps.collect import collect, parse_size, verify
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
@@ -31,6 +32,7 @@ from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
 EXIT_WRONG_INPUT = 2
+EXIT_PAUSED = 3
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,19 +93,27 @@ def plan(
 
 @app.command()
 def run(
-    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+    study: StudyPath,
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    store: StoreOption = None,
+    max_hours: Annotated[float | None, typer.Option("--max-hours", min=0, help="Device-hours after which no stage is started.")] = None,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", min=0, help="As --max-hours, in money; needs --prices.")] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", help="YAML: price of an hour by part of a device's name, `H100: 3.5`.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Runs a study, or what is left of it, and writes its report."""
     console = Console(stderr=as_json)
     with _user_errors():
         opened = open_study(study, home, data, store)
-        ran = run_study(opened, console)
+        ran = run_study(opened, console, limits(max_hours, max_cost, prices))
     report = opened.home.report(opened.study.name)
     if as_json:
         counted = {
             "study": opened.study.name,
             "trained": ran.num_trained,
             "failures": dict(ran.failures),
+            "paused": ran.paused,
             "answer": ran.report.answer.paragraph,
             "lost": summary(ran.result),
         }
@@ -117,6 +127,9 @@ def run(
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
         raise typer.Exit(EXIT_STAGE_FAILED)
+    if ran.paused is not None:
+        print(f"polystilts: paused: {ran.paused}; the same command goes on", file=sys.stderr)
+        raise typer.Exit(EXIT_PAUSED)
 
 
 @app.command()

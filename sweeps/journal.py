@@ -3,6 +3,7 @@
 import time
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
+from sweeps.leases import Driver, Leases
 from sweeps.plan import PairProgram, Request
 from sweeps.progress import Progress
 from sweeps.results import Context, PairId
@@ -16,11 +17,12 @@ from trainables.store import Store
 class Journal:
     """Follows one walk. What it says to MLflow it says again on the next run, which changes nothing there."""
 
-    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress) -> None:
+    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress, leases: Leases) -> None:
         self._walk = walk
         self._store = store
         self._tracker = tracker
         self._progress = progress
+        self._leases = leases
         self._finished_pairs: set[int] = set()
         self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
@@ -41,6 +43,10 @@ class Journal:
         """A training came to a dev evaluation."""
         self._progress.reported(request, point)
         self._log(Reported(key=request.key, point=point))
+
+    def elsewhere(self, request: Request, holder: Driver) -> None:
+        """A stage is built by another driver."""
+        self._progress.note(f"waiting for {request.context.name}: {holder} builds it for study {holder.study!r}")
 
     def settle(self) -> None:
         """Passes on what the walk has settled since the last call."""
@@ -87,8 +93,9 @@ class Journal:
                 num_trials=len(result.trials),
             )
         )
-        for key in program.losers:
-            self._store.drop_files(key)
+        if not self._leases.others():  # they may need what lost here; `cache gc` frees it
+            for key in program.losers:
+                self._store.drop_files(key)
 
     def _run_context(self, context: Context) -> RunContext:
         model, intermediate, variant, target = context.model, context.intermediate, context.variant, context.target

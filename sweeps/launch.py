@@ -5,10 +5,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
+from sweeps.leases import Leases
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
@@ -57,15 +59,31 @@ def cluster(resources: Resources) -> Iterator[dict[str, float]]:
         ray.shutdown()
 
 
+class Ended(NamedTuple):
+    """How a walk came to an end."""
+
+    tracebacks: dict[str, str]
+    """By key, of the stages that failed."""
+    paused: str | None
+    """Why it ended early."""
+
+
 def run_walk(
-    walk: Walk, resources: Resources, found: dict[str, float], store: Store, make_job: Callable[[Request, float], Job], journal: Journal
-) -> dict[str, str]:
-    """Runs every stage of the walk on a cluster that has `found`; returns the tracebacks of those that failed, by key."""
+    walk: Walk,
+    resources: Resources,
+    found: dict[str, float],
+    store: Store,
+    make_job: Callable[[Request, float], Job],
+    journal: Journal,
+    leases: Leases,
+    brakes: Brakes,
+) -> Ended:
+    """Runs every stage of the walk on a cluster that has `found`, until the end or until the brakes stop it."""
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
 
     from sweeps.plan_searcher import PlanSearcher
 
-    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker))
+    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes)
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = Tuner(
             _trial(resources),
@@ -85,7 +103,7 @@ def run_walk(
             ),
         )
         tuner.fit()
-    return searcher.tracebacks
+    return Ended(searcher.tracebacks, searcher.paused)
 
 
 def _trial(resources: Resources) -> Any:

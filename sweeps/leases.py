@@ -154,6 +154,7 @@ def _started(pid: int) -> str | None:
     """When a process of this machine began, in the kernel's ticks; None if there is none."""
     try:
         # the name in the second field may hold anything; the last parenthesis ends it
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if state == "Z" else fields[18]

@@ -1,13 +1,16 @@
 """The plan as a search algorithm of Ray Tune: Tune asks for trials, the walk answers with stages that are ready."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
+from sweeps.leases import Leases
 from sweeps.plan import Request
 from sweeps.walk import Walk
 from trainables.manifest import CurvePoint
@@ -16,26 +19,47 @@ from trainables.store import Store
 
 MAX_RETRIES = 2
 """Times that a stage is tried again after its actor or node was lost."""
+LOOK_EVERY_S = 2.0
+"""After which it is seen whether other drivers have finished what they build."""
 
 
 class PlanSearcher(Searcher):
     """Hands out what is ready, `None` while everything waits, `FINISHED` at the end; keeps no state that the store does not have."""
 
-    def __init__(self, walk: Walk, store: Store, make_job: Callable[[Request, float], Job], journal: Journal, shares: GpuShares) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        store: Store,
+        make_job: Callable[[Request, float], Job],
+        journal: Journal,
+        shares: GpuShares,
+        leases: Leases,
+        brakes: Brakes,
+    ) -> None:
         super().__init__()
         self._walk = walk
         self._store = store
         self._make_job = make_job
         self._journal = journal
         self._shares = shares
+        self._leases = leases
+        self._brakes = brakes
+        self._elsewhere: dict[str, Request] = {}
+        """Stages that other drivers build."""
+        self._looked_at_s = time.monotonic()
         self._requests: dict[str, Request] = {}
         self._num_tries: Counter[str] = Counter()
         self.tracebacks: dict[str, str] = {}
         """By key, of the stages that failed."""
+        self.paused: str | None = None
+        """Why the run ended before its plan did."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next stage's job, and the GPUs that it holds."""
-        request = self._walk.next()
+        self.paused = self._brakes.reason()
+        if self.paused is not None:
+            return None if self._requests else str(self.FINISHED)
+        request = self._next()
         if request is None:
             assert self._walk.is_finished or self._walk.running, "a plan that is not finished has something ready or running"
             return str(self.FINISHED) if self._walk.is_finished else None
@@ -43,6 +67,39 @@ class PlanSearcher(Searcher):
         self._journal.started(request)
         gpus = self._shares.of(request)
         return {"job": self._make_job(request, gpus).model_dump_json(), "gpus": gpus}
+
+    def _next(self) -> Request | None:
+        """A stage that may start, and that nobody else builds or has built meanwhile."""
+        self._look_elsewhere()
+        while (request := self._walk.next()) is not None:
+            holder = self._leases.take(request.key)
+            if holder is not None:
+                self._elsewhere[request.key] = request
+                self._journal.elsewhere(request, holder)
+            elif not self._is_built(request):
+                return request
+        return None
+
+    def _look_elsewhere(self) -> None:
+        """Takes up what other drivers have finished, or left."""
+        if time.monotonic() - self._looked_at_s < LOOK_EVERY_S:
+            return
+        for key, request in tuple(self._elsewhere.items()):
+            if self._leases.take(key) is None:
+                del self._elsewhere[key]
+                if not self._is_built(request):
+                    self._walk.retry(key)
+        self._looked_at_s = time.monotonic()
+
+    def _is_built(self, request: Request) -> bool:
+        """Whether another driver has put a stage, which this one was about to build, into the store."""
+        manifest = self._store.manifest(request.key)
+        if manifest is None or not self._walk.is_answer(request, manifest):
+            return False
+        self._leases.give_back(request.key)
+        self._walk.finish(request.key, manifest, was_cached=True)
+        self._journal.settle()
+        return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A dev evaluation."""
@@ -57,6 +114,7 @@ class PlanSearcher(Searcher):
         manifest = None if error or "error" in result else self._store.manifest(key)
         if manifest is not None:
             self._shares.learn(request, manifest)
+            self._brakes.spent(manifest.cost)
             self._walk.finish(key, manifest)
         elif "error" in result:
             self.tracebacks[key] = result["traceback"]
@@ -68,6 +126,7 @@ class PlanSearcher(Searcher):
             self._walk.retry(key)
         else:
             self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")
+        self._leases.give_back(key)
         self._journal.settle()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rich.console import Console
 
+from sweeps.brakes import NO_LIMITS, Brakes, Limits
 from sweeps.builder import SpecBuilder
 from sweeps.cost import CostModel, StudyCost, study_cost
 from sweeps.data_sample import DataSamples
 from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
 from sweeps.events import StudyFinished
-from sweeps.home import Home, is_locked, study_lock
+from sweeps.home import Home, StudyIsRunningError, is_locked, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, run_walk
+from sweeps.leases import Leases
 from sweeps.marks import mark_lines
 from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
@@ -61,6 +64,8 @@ class Ran(NamedTuple):
     """Stages computed by this run."""
     failures: Mapping[str, str]
     """Errors by stage name."""
+    paused: str | None
+    """Why it ended before its plan did."""
 
 
 class Status(Record):
@@ -187,9 +192,21 @@ def status_study(opened: Opened) -> Status:
     )
 
 
-def run_study(opened: Opened, console: Console) -> Ran:
-    """Runs what the store does not have yet and writes the report; only one process runs a study in a home at a time."""
-    with study_lock(opened.home, opened.study.name):
+@contextmanager
+def driving(opened: Opened) -> Iterator[Leases]:
+    """Held while this process runs a study, in a home and in a store that homes may share; StudyIsRunningError says who else does."""
+    name = opened.study.name
+    with study_lock(opened.home, name), Leases(opened.store.files, name) as leases:
+        holder = leases.take(f"study-{name}")
+        if holder is not None:
+            raise StudyIsRunningError(f"study {name!r} is being run in {opened.store.uri} by {holder}; wait for it or end it")
+        yield leases
+
+
+def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> Ran:
+    """Runs what the store does not have yet and writes the report; only one process runs a study at a time."""
+    paused = None
+    with driving(opened) as leases:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
@@ -199,16 +216,16 @@ def run_study(opened: Opened, console: Console) -> Ran:
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
                     check_data(opened.builder.all_data(), opened.data, opened.home.cache)
-                journal = Journal(walk, opened.store, tracker, progress)
+                journal = Journal(walk, opened.store, tracker, progress, leases)
                 journal.settle()
                 if not walk.is_finished:
-                    run_rest(opened, walk, journal)
+                    paused = run_rest(opened, walk, journal, leases, limits)
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
             tracker.log(_study_finished(result, journal, opened))
         finally:
             tracker.close(CLOSE_TRACKER_S)
-        return Ran(result, report, journal.num_trained, journal.failures)
+        return Ran(result, report, journal.num_trained, journal.failures, paused)
 
 
 def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -> StudyResult:
@@ -301,15 +318,19 @@ def _num_stages(walk: Walk) -> int:
     return len(_shared_stages(walk.programs)) + sum(program.num_stages() for program in walk.programs) + timings
 
 
-def run_rest(opened: Opened, walk: Walk, journal: Journal) -> None:
-    """Runs what the walk has left, and keeps what failed stages said."""
+def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS) -> str | None:
+    """Runs what the walk has left, and keeps what failed stages said; returns why it ended early, if it did."""
+    opened.home.cache.mkdir(parents=True, exist_ok=True)
+    written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
+    brakes = Brakes(written, limits)
     with cluster(opened.study.resources) as found:
-        tracebacks = run_walk(walk, opened.study.resources, found, opened.store, functools.partial(_job, opened), journal)
+        ended = run_walk(walk, opened.study.resources, found, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()
-    for key, text in tracebacks.items():
+    for key, text in ended.tracebacks.items():
         path = opened.home.log(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    return ended.paused
 
 
 def _job(opened: Opened, request: Request, gpus: float) -> Job:

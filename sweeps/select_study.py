@@ -14,14 +14,13 @@ from rich.console import Console
 from sweeps.cost import NO_SHAPE, CostModel, planned_stages
 from sweeps.data_sample import NO_SIZE, DataSamples
 from sweeps.events import Event, RunContext, Selected, StudyFinished
-from sweeps.home import study_lock
 from sweeps.journal import Journal
 from sweeps.ladder import PRIOR_RUNG, Ladder, Transfer
 from sweeps.marks import mark_lines
 from sweeps.plan import Steps, plan_study
 from sweeps.progress import Progress
 from sweeps.results import VARIANT
-from sweeps.run import CLOSE_TRACKER_S, Opened, check_data, open_store, run_rest
+from sweeps.run import CLOSE_TRACKER_S, Opened, check_data, driving, open_store, run_rest
 from sweeps.selected import Choice, Ranked, Selection
 from sweeps.selection import Ask, Selector, Standing, has_room, standardised
 from sweeps.study import StudyError
@@ -117,16 +116,18 @@ def select_study(opened: Opened, budget: float, console: Console) -> Selection:
     tracker = Tracker(opened.home.root, name, opened.study.description)
     num_stages = sum(program.ladder.num_stages() for program in plan.programs)
     try:
-        with study_lock(opened.home, opened.study.name), Progress(console, name, num_stages) as progress:
+        with driving(opened) as leases, Progress(console, name, num_stages) as progress:
             look_up, damaged = open_store(opened, Store.damage)
             walk = Walk((), look_up, others=plan.programs)
             for message in damaged:
                 progress.note(message)
-            journal = Journal(walk, opened.store, tracker, progress)
+            journal = Journal(walk, opened.store, tracker, progress, leases)
             journal.settle()
             if not walk.is_finished:
                 check_data(opened.builder.all_data(), opened.data, opened.home.cache)
-                run_rest(opened, walk, journal)
+                paused = run_rest(opened, walk, journal, leases)
+                if paused is not None:
+                    raise StudyError(f"{paused}; then give the same command again")
         for event in _events(plan.programs, journal):
             tracker.log(event)
     finally:

@@ -91,11 +91,16 @@ class Walk:
             del self._requests[key]
         return None
 
-    def finish(self, key: str, manifest: Manifest) -> None:
-        """A stage handed out by `next` is in the store."""
+    def is_answer(self, request: Request, manifest: Manifest) -> bool:
+        """Whether a record that somebody else made will do for a stage handed out by `next`."""
+        needs_files = any(request.key in parents for parents in self._blocked.values())
+        return _serves(manifest, request) and not (needs_files and manifest.files_dropped)
+
+    def finish(self, key: str, manifest: Manifest, *, was_cached: bool = False) -> None:
+        """A stage handed out by `next` is in the store; with `was_cached`, somebody else computed it."""
         self._running.remove(key)
         self._manifests[key] = manifest
-        self._outcomes.append(Outcome(self._requests[key], manifest, False, None))
+        self._outcomes.append(Outcome(self._requests[key], manifest, was_cached, None))
         for child in [child for child, parents in self._blocked.items() if key in parents]:
             self._blocked[child].remove(key)
             if not self._blocked[child]:
