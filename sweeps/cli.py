@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sweeps.brakes import limits
+from sweeps.cluster_files import ClusterFileError, check_cluster_file
 from sweeps.collect import collect, parse_size, verify
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
@@ -248,6 +249,28 @@ def score(
         _print_json(found.as_json())
         return
     Console().print(terminal_scores(found))
+
+
+@app.command()
+def check_cluster(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of Ray's launcher, KubeRay or SkyPilot.")],
+) -> None:
+    """Checks cluster files offline: Ray's schema, versions, authentication, secrets, what listens where."""
+    is_sound = True
+    for path in files:
+        try:
+            problems, blanks = check_cluster_file(path)
+        except ClusterFileError as error:
+            problems, blanks = (str(error),), ()
+        for line in problems:
+            print(f"polystilts: {line}", file=sys.stderr)
+        for line in blanks:
+            print(line)
+        if not problems:
+            print(f"{path}: is sound")
+        is_sound = is_sound and not problems
+    if not is_sound:
+        raise typer.Exit(EXIT_WRONG_INPUT)
 
 
 def main() -> None:
