@@ -29,6 +29,7 @@ from sweeps.results import StudyResult
 from sweeps.run import Opened, count, open_store_of, open_study, report_study, run_study, status_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
+from sweeps.submit import SubmitError, submit_study
 from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
@@ -252,6 +253,29 @@ def score(
 
 
 @app.command()
+def submit(
+    study: StudyPath,
+    address: Annotated[str, typer.Option("--address", help="URL of the cluster's dashboard, such as http://127.0.0.1:8265.")],
+    home: Annotated[str, typer.Option("--home", help="On the cluster: a URI or an absolute path for the store, MLflow and the reports.")],
+    data: Annotated[str | None, typer.Option("--data", help="On the cluster: folder of published data files, instead of the hub.")] = None,
+    waits: Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to follow the study to its end.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Runs a study on a Ray cluster, or joins it if it runs there already."""
+    out = sys.stderr if as_json else sys.stdout
+
+    def write(text: str) -> None:
+        print(text, end="", flush=True, file=out)
+
+    with _user_errors():
+        submitted = submit_study(study, address, home, data, waits=waits, write=write)
+    if as_json:
+        _print_json(submitted._asdict())
+    if submitted.exit_code:
+        raise typer.Exit(submitted.exit_code)
+
+
+@app.command()
 def check_cluster(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of Ray's launcher, KubeRay or SkyPilot.")],
 ) -> None:
@@ -320,7 +344,7 @@ def _user_errors() -> Iterator[None]:
     """The user's mistakes are lines on standard error and exit code 2, never a traceback."""
     try:
         yield
-    except (StudyError, StudyIsRunningError, ScoreError) as error:
+    except (StudyError, StudyIsRunningError, ScoreError, SubmitError) as error:
         # An id in a message may hold characters at which splitlines cuts.
         for line in str(error).split("\n"):
             print(f"polystilts: {line}", file=sys.stderr)
