@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import os
 import shlex
 import tempfile
@@ -161,6 +162,8 @@ def _client(address: str) -> "JobSubmissionClient":
 
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):  # Ray would take these for the address that was given
         os.environ.pop(name, None)
+    for name in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and connection
+        logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
     return JobSubmissionClient(address)
 
 
@@ -199,11 +202,14 @@ def _follow(client: "JobSubmissionClient", job: str, address: str, write: Callab
     """Writes what a job prints until it ends; returns its exit code. A broken connection is taken up where it broke."""
     from aiohttp import ClientError  # as in `_in_one_line`
 
-    num_written, failing_since = 0, None
+    num_written, started_at, failing_since = 0, None, None
     while True:
         try:
-            num_written = asyncio.run(_tail(client, job, num_written, write))
             found: Any = client.get_job_info(job)
+            if found.start_time != started_at:  # on a new head, whose first job has the same id
+                num_written, started_at = 0, found.start_time
+            num_written = asyncio.run(_tail(client, job, num_written, write))
+            found = client.get_job_info(job)
             failing_since = None
             if found.status.is_terminal():
                 break
