@@ -29,7 +29,7 @@ from sweeps.results import StudyResult
 from sweeps.run import Opened, count, open_store_of, open_study, report_study, run_study, status_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
-from sweeps.submit import SubmitError, submit_study
+from sweeps.submit import Places, SubmitError, submit_study
 from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
@@ -256,8 +256,9 @@ def score(
 def submit(
     study: StudyPath,
     address: Annotated[str, typer.Option("--address", help="URL of the cluster's dashboard, such as http://127.0.0.1:8265.")],
-    home: Annotated[str, typer.Option("--home", help="On the cluster: a URI or an absolute path for the store, MLflow and the reports.")],
-    data: Annotated[str | None, typer.Option("--data", help="On the cluster: folder of published data files, instead of the hub.")] = None,
+    home: Annotated[str, typer.Option("--home", help="On the cluster's machines: folder for the cache, MLflow and the reports.")],
+    store: Annotated[str | None, typer.Option("--store", help="As for run: where all machines of the cluster reach it.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="On the cluster's machines: folder of published data files.")] = None,
     waits: Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to follow the study to its end.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -268,7 +269,7 @@ def submit(
         print(text, end="", flush=True, file=out)
 
     with _user_errors():
-        submitted = submit_study(study, address, home, data, waits=waits, write=write)
+        submitted = submit_study(study, address, Places(home, store, data), waits=waits, write=write)
     if as_json:
         _print_json(submitted._asdict())
     if submitted.exit_code:

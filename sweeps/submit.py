@@ -53,18 +53,32 @@ class Package(NamedTuple):
     """All paths below the root, the study's among them."""
 
 
-def submit_study(path: Path, address: str, home: str, data: str | None, *, waits: bool, write: Callable[[str], None]) -> Submitted:
+class Places(NamedTuple):
+    """What `polystilts run` is given, as it is called on the cluster."""
+
+    home: str
+    store: str | None
+    data: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """As words of the command."""
+        given = (("--home", self.home), ("--store", self.store), ("--data", self.data))
+        return [word for option, place in given if place is not None for word in (option, place)]
+
+
+def submit_study(path: Path, address: str, places: Places, *, waits: bool, write: Callable[[str], None]) -> Submitted:
     """Starts `polystilts run` on the cluster at a URL, or joins it, and writes what it prints until it ends, if `waits`.
 
-    The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster. `home` and `data` are places there.
+    The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster.
     """
-    _check_places(address, home, data)
+    _check_places(address, places)
     with tempfile.TemporaryDirectory(prefix="polystilts-submit-") as scratch:
-        opened = open_study(path, Path(scratch) / "home", None, needs_files=False)
+        opened = open_study(path, Path(scratch) / "home", None, None, needs_files=False)
         package = package_of(opened.study, path)
         archive = Path(scratch) / "study.zip"
         write_package(package, archive)
-        entrypoint = shlex.join(["polystilts", "run", package.study, "--home", home, *(() if data is None else ("--data", data))])
+        entrypoint = shlex.join(["polystilts", "run", package.study, *places.options])
         digest = hashlib.sha256(entrypoint.encode() + archive.read_bytes()).hexdigest()[:_HASH_LENGTH]
         with _in_one_line(address):
             client = _client(address)
@@ -128,14 +142,16 @@ def _folders_of(synthesis: Synthesis) -> Iterator[str]:
         yield from (name.replace(LANGUAGE, language) for name in names for language in languages)
 
 
-def _check_places(address: str, home: str, data: str | None) -> None:
+def _check_places(address: str, places: Places) -> None:
     if not address.startswith(("http://", "https://")):
         raise SubmitError(f"--address {address}: is no URL; give that of the cluster's dashboard, such as http://127.0.0.1:8265")
-    for option, place in (("--home", home), ("--data", data)):
-        if place is not None and not (place.startswith("/") or "://" in place):
-            raise SubmitError(
-                f"{option} {place}: is a place on the cluster; give a URI, such as s3://bucket/polystilts, or an absolute path"
-            )
+    for option, place in (("--home", places.home), ("--data", places.data)):
+        if place is not None and not place.startswith("/"):
+            raise SubmitError(f"{option} {place}: is a folder of the cluster's machines; give an absolute path, and a URI as --store")
+    if places.store is not None and not (places.store.startswith("/") or "://" in places.store):
+        raise SubmitError(
+            f"--store {places.store}: is a place on the cluster; give a URI, such as s3://bucket/polystilts, or an absolute path"
+        )
 
 
 @contextmanager
@@ -218,13 +234,13 @@ def _follow(client: "JobSubmissionClient", job: str, address: str, write: Callab
             if time.monotonic() - failing_since > _LOST_AFTER_S:
                 reason = " ".join(str(error).split())
                 raise SubmitError(
-                    f"--address {address}: job {job} was lost ({reason}); the same command joins it, or goes on from the home on a new head"
+                    f"--address {address}: job {job} was lost ({reason}); the same command joins it, or goes on from the store"
                 ) from None
         time.sleep(_RETRY_S)
     if found.status == "SUCCEEDED":
         return 0
     write(f"job {job} {found.status}: {found.message}\n")
-    return found.driver_exit_code if found.driver_exit_code in (1, 2) else 1
+    return found.driver_exit_code if found.driver_exit_code in (1, 2, 3) else 1
 
 
 async def _tail(client: "JobSubmissionClient", job: str, num_written: int, write: Callable[[str], None]) -> int:

@@ -105,17 +105,18 @@ def submit(study: Path, address: str, home: Path | str, *options: str, **variabl
 @pytest.mark.slow
 def test_submitting_twice_joins_and_what_is_finished_is_answered_from_the_store(head, study, tmp_path):
     home = tmp_path / "home"
-    begun = submit(study, head, home, "--no-wait")
+    store = ("--store", str(home / "store"))
+    begun = submit(study, head, home, *store, "--no-wait")
     assert begun.returncode == 0, begun.stdout + begun.stderr
     (job,) = re.findall(r"^handed_over: submitted job (handed_over-[0-9a-f]{12}-1)$", begun.stdout, re.MULTILINE)
     # Ray's own variable names another cluster, and is not obeyed beside an address.
-    joined = submit(study, head, home, RAY_ADDRESS="http://127.0.0.1:9")
+    joined = submit(study, head, home, *store, RAY_ADDRESS="http://127.0.0.1:9")
     assert joined.returncode == 0, joined.stdout + joined.stderr
     assert f"handed_over: joined the running job {job}\n" in joined.stdout
     assert "report:  " in joined.stdout, "what the study prints is followed to its end"
     before = manifests(home)
     assert before
-    again = submit(study, head, home)
+    again = submit(study, head, home, *store)
     assert again.returncode == 0, again.stdout + again.stderr
     assert f"handed_over: submitted job {job[:-1]}2\n" in again.stdout
     assert "Nothing to train: every stage of this study is in the store." in again.stdout
@@ -148,7 +149,7 @@ def test_a_wrong_token_is_one_line(head, study, tmp_path):
             "--address 127.0.0.1:8265: is no URL; give that of the cluster's dashboard, such as http://127.0.0.1:8265",
         ),
         ("ray://127.0.0.1:10001", "/home", "--address ray://127.0.0.1:10001: is no URL"),
-        ("http://127.0.0.1:1", "runs", "--home runs: is a place on the cluster; give a URI"),
+        ("http://127.0.0.1:1", "runs", "--home runs: is a folder of the cluster's machines; give an absolute path, and a URI as --store"),
         ("http://127.0.0.1:1", "/home", "--address http://127.0.0.1:1: nothing answers there; start the cluster"),
     ],
 )
