@@ -79,6 +79,8 @@ class Case(NamedTuple):
 
 CASES = {
     "pocket": Case("pocket_flavour_all", "qaa", "train", 600, "test", 64, 3.0, 5e-4, False),
+    "pocket questions": Case("pocket_flavour_qa", "qaa", "train", 288, "test", 64, 6.0, 8e-4, False),
+    "pocket tags": Case("pocket_flavour_tags", "qaa", "train", 192, "test", 64, 6.0, 8e-4, False),
     "real": Case("udpos", "en", "train", 2000, "dev", 128, 3.0, 3e-3, True),
 }
 
