@@ -1,6 +1,7 @@
 """Tells MLflow and the terminal what happens while a plan runs, and frees the files of trainings that lost."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
 from sweeps.leases import Driver, Leases
@@ -13,6 +14,9 @@ from trainables.manifest import CurvePoint, Manifest
 from trainables.specs import EvaluateSpec
 from trainables.store import Store
 
+_NUM_FREEING = 4
+"""Threads that delete files: on an object store a search's losers take minutes, which nobody should wait for."""
+
 
 class Journal:
     """Follows one walk. What it says to MLflow it says again on the next run, which changes nothing there."""
@@ -23,7 +27,8 @@ class Journal:
         self._tracker = tracker
         self._progress = progress
         self._leases = leases
-        self._finished_pairs: set[int] = set()
+        self._freeing = ThreadPoolExecutor(_NUM_FREEING, thread_name_prefix="free")
+        self._freed: list[Future[None]] = []
         self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
         """Shared stages that are there, by name."""
@@ -55,10 +60,15 @@ class Journal:
                 self._failed(outcome)
             else:
                 self._finished(outcome, outcome.manifest)
-        for index, program in enumerate(self._walk.programs):
-            if index not in self._finished_pairs and program.evaluations:
-                self._finished_pairs.add(index)
+        for program in self._walk.drain_ended():
+            if isinstance(program, PairProgram) and program.evaluations:
                 self._pair_finished(program)
+
+    def close(self) -> None:
+        """Waits until the files of trainings that lost are deleted; an OSError says why one could not be."""
+        self._freeing.shutdown()
+        for freed in self._freed:
+            freed.result()
 
     def _failed(self, outcome: Outcome) -> None:
         request = outcome.request
@@ -94,8 +104,11 @@ class Journal:
             )
         )
         if not self._leases.others():  # they may need what lost here; `cache gc` frees it
-            for key in program.losers:
-                self._store.drop_files(key)
+            self._freed.append(self._freeing.submit(self._free, program.losers))
+
+    def _free(self, losers: tuple[str, ...]) -> None:
+        for key in losers:
+            self._store.drop_files(key)
 
     def _run_context(self, context: Context) -> RunContext:
         model, intermediate, variant, target = context.model, context.intermediate, context.variant, context.target

@@ -1,5 +1,6 @@
 """The plan as a search algorithm of Ray Tune: Tune asks for trials, the walk answers with stages that are ready."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,9 @@ MAX_RETRIES = 2
 """Times that a stage is tried again after its actor or node was lost."""
 LOOK_EVERY_S = 2.0
 """After which it is seen whether other drivers have finished what they build."""
+_SETTLE_EVERY = 1000
+"""Stages after which all that is known so far is taken for lasting: to look through it for garbage holds the driver up for seconds,
+once there are tens of thousands."""
 
 
 class PlanSearcher(Searcher):
@@ -49,6 +53,7 @@ class PlanSearcher(Searcher):
         self._looked_at_s = time.monotonic()
         self._requests: dict[str, Request] = {}
         self._num_tries: Counter[str] = Counter()
+        self._num_ended = 0
         self.tracebacks: dict[str, str] = {}
         """By key, of the stages that failed."""
         self.paused: str | None = None
@@ -61,7 +66,7 @@ class PlanSearcher(Searcher):
             return None if self._requests else str(self.FINISHED)
         request = self._next()
         if request is None:
-            assert self._walk.is_finished or self._walk.running, "a plan that is not finished has something ready or running"
+            assert self._walk.is_finished or self._walk.is_running, "a plan that is not finished has something ready or running"
             return str(self.FINISHED) if self._walk.is_finished else None
         self._requests[trial_id] = request
         self._journal.started(request)
@@ -128,6 +133,10 @@ class PlanSearcher(Searcher):
             self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")
         self._leases.give_back(key)
         self._journal.settle()
+        self._num_ended += 1
+        if self._num_ended % _SETTLE_EVERY == 0:
+            gc.collect()
+            gc.freeze()
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty: Tune pickles its parts so that it could restore them, and a walk holds generators."""

@@ -220,6 +220,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                 journal.settle()
                 if not walk.is_finished:
                     paused = run_rest(opened, walk, journal, leases, limits)
+                journal.close()
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
             tracker.log(_study_finished(result, journal, opened))

@@ -128,6 +128,7 @@ def select_study(opened: Opened, budget: float, console: Console) -> Selection:
                 paused = run_rest(opened, walk, journal, leases)
                 if paused is not None:
                     raise StudyError(f"{paused}; then give the same command again")
+            journal.close()
         for event in _events(plan.programs, journal):
             tracker.log(event)
     finally:

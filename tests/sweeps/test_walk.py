@@ -123,3 +123,38 @@ def test_replicates_of_a_pruned_point_are_not_trained():
         assert len({tuple(trial.point.items()) for trial in trials}) == 4
         num_trials.add(len(trials))
     assert min(num_trials) < 12, "with random scores some point loses at its first seed"
+
+
+def test_what_has_the_most_before_it_comes_first():
+    """A pair whose encoder came late has all its rounds to go: what the other asks for in its second round, though asked before, can wait."""
+    walk = Walk(plan_study(builder_of(make_study(targets=["xnli"], intermediates=["mnli"]))), lambda _: None)
+    encoder = walk.next()
+    assert encoder is not None
+    for _ in range(3):  # the replicates of the baseline's first point
+        trial = walk.next()
+        assert trial is not None
+        walk.finish(trial.key, manifest_of(trial))
+    walk.finish(encoder.key, manifest_of(encoder))
+    handed_out = [walk.next() for _ in range(2)]
+    assert [request.context.intermediate for request in handed_out if request] == ["mnli", "none"]
+
+
+def test_a_parent_whose_remaking_fails_takes_only_its_own_children_along():
+    """Three winners' files are dropped and made again for their evaluations; one comes to nothing."""
+    study = make_study(targets=["xnli", "panx"], intermediates=[])
+    store: dict[str, Manifest] = {}
+    run(study, store, random.Random(0))
+    dropped = {
+        key: Manifest.model_validate({**dict(found), "files_dropped": True})
+        for key, found in store.items()
+        if not key.startswith("evaluate-")
+    }
+    walk = Walk(plan_study(builder_of(study)), dropped.get)
+    first = walk.next()
+    assert first is not None
+    walk.fail(first.key, "planted")
+    while (request := walk.next()) is not None:
+        walk.finish(request.key, manifest_of(request))
+    assert walk.is_finished
+    assert {program.problem is None for program in walk.programs if program.pair.target != first.context.target} == {True}
+    assert [program.problem for program in walk.programs if program.pair.target == first.context.target] != [None]
