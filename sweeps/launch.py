@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
 from sweeps.leases import Leases
+from sweeps.node_types import NodeTypes, node_types
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
@@ -28,13 +29,15 @@ _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
+_ASKED_FOR = 64
+"""Stages that a cluster is asked for at once that may grow nobody knows how far."""
 _DRIVER_SLOTS = 64
 """Stages of many workers that may be under way at once: their own trials hold nothing else, or they would wait for each other."""
 
 
 @contextmanager
-def cluster(resources: Resources) -> Iterator[dict[str, float]]:
-    """A Ray cluster and what it has: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
+def cluster(resources: Resources) -> Iterator[int]:
+    """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray  # seconds to import: verbs that run nothing never pay for it
@@ -53,8 +56,12 @@ def cluster(resources: Resources) -> Iterator[dict[str, float]]:
         )
     try:
         found = ray.cluster_resources()
-        _check_resources(resources, found, address)
-        yield found
+        types = node_types() if address else None
+        if not address:
+            _check_machine(resources, found)
+        elif types is not None:
+            check_node_types(resources, types)
+        yield resources.max_concurrent or num_asked_for(resources, found, types, may_grow=bool(address))
     finally:
         ray.shutdown()
 
@@ -71,14 +78,14 @@ class Ended(NamedTuple):
 def run_walk(
     walk: Walk,
     resources: Resources,
-    found: dict[str, float],
+    num_at_once: int,
     store: Store,
     make_job: Callable[[Request, float], Job],
     journal: Journal,
     leases: Leases,
     brakes: Brakes,
 ) -> Ended:
-    """Runs every stage of the walk on a cluster that has `found`, until the end or until the brakes stop it."""
+    """Runs every stage of the walk, so many at once, until the end or until the brakes stop it."""
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
 
     from sweeps.plan_searcher import PlanSearcher
@@ -90,7 +97,7 @@ def run_walk(
             tune_config=TuneConfig(
                 search_alg=searcher,
                 num_samples=10**9,
-                max_concurrent_trials=resources.max_concurrent or _slots(resources, found),
+                max_concurrent_trials=num_at_once,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
                 trial_name_creator=lambda trial: str(trial.trial_id),
@@ -123,20 +130,35 @@ def _trial(resources: Resources) -> Any:
     return with_resources(run_trial, lambda config: PlacementGroupFactory([{"CPU": resources.cpus_per_worker, "GPU": config["gpus"]}]))
 
 
-def _slots(resources: Resources, found: dict[str, float]) -> int:
-    """Stages that the cluster can hold at once, and one more so that a worker never waits for the driver.
+def num_asked_for(resources: Resources, found: Mapping[str, float], types: NodeTypes | None, *, may_grow: bool) -> int:
+    """Stages that the cluster is asked for at once: as many as it can hold, or come to, and one more so that none waits for the driver.
 
-    No more where stages are of several workers: it would wait for as long as the others have something to do, for they keep their lanes.
+    What is asked for and has no place yet is what makes a cluster grow, and holds nothing. Of stages of several workers no more than can
+    be held are asked for: one more would wait for as long as the others have something to do, for they keep their lanes.
     """
-    per_stage = {"CPU": resources.cpus_per_worker * resources.workers, "GPU": resources.least_gpus * resources.workers}
-    num_held = int(min(found.get(name, 0) // need for name, need in per_stage.items() if need > 0))
-    return max(num_held, 1) if resources.workers > 1 else 1 + num_held
+    worker = _worker(resources, resources.least_gpus)
+    now = int(min(found.get(name, 0) // (amount * resources.workers) for name, amount in worker.items() if amount > 0))
+    if types is not None:
+        now = max(now, types.num_fitting(worker) // resources.workers)
+    elif may_grow:
+        now = max(now, _ASKED_FOR)
+    return max(now, 1) if resources.workers > 1 else 1 + now
 
 
-def _check_resources(resources: Resources, found: dict[str, float], address: str | None) -> None:
-    """Refuses a stage that a fixed cluster can never hold; one that was given by address may grow."""
-    if address:
+def check_node_types(resources: Resources, types: NodeTypes) -> None:
+    """Refuses a stage that no node of a cluster that grows can ever serve."""
+    worker = _worker(resources, resources.most_gpus)
+    if types.num_fitting(worker) >= resources.workers:
         return
+    there = "; ".join(f"{kind.max_nodes} {kind.name} of {_amounts(kind.resources)}" for kind in (types.head, *types.workers))
+    raise StudyError(
+        f"resources: {resources.workers} workers need {_amounts(worker)} each, but the most that this cluster grows to is {there}; "
+        "lower cpus_per_worker, gpus_per_worker or workers, or launch a cluster that has them"
+    )
+
+
+def _check_machine(resources: Resources, found: Mapping[str, float]) -> None:
+    """Refuses a stage that this machine can never hold."""
     for field, name, need in (
         ("cpus_per_worker", "CPU", resources.cpus_per_worker * resources.workers),
         ("gpus_per_worker", "GPU", resources.most_gpus * resources.workers),
@@ -146,3 +168,11 @@ def _check_resources(resources: Resources, found: dict[str, float], address: str
                 f"resources.{field}: a stage needs {need:g} {name}s for {resources.workers} workers, "
                 f"but this machine has {found.get(name, 0):g}; lower it, or set RAY_ADDRESS to a cluster that has them"
             )
+
+
+def _worker(resources: Resources, gpus: float) -> dict[str, float]:
+    return {"CPU": resources.cpus_per_worker, "GPU": gpus}
+
+
+def _amounts(resources: Mapping[str, float]) -> str:
+    return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"

@@ -324,8 +324,8 @@ def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limit
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
     brakes = Brakes(written, limits)
-    with cluster(opened.study.resources) as found:
-        ended = run_walk(walk, opened.study.resources, found, opened.store, functools.partial(_job, opened), journal, leases, brakes)
+    with cluster(opened.study.resources) as num_at_once:
+        ended = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()
     for key, text in ended.tracebacks.items():
         path = opened.home.log(key)

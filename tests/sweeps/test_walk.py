@@ -126,7 +126,7 @@ def test_replicates_of_a_pruned_point_are_not_trained():
 
 
 def test_what_has_the_most_before_it_comes_first():
-    """A pair whose encoder came late has all its rounds to go: what the other asks for in its second round, though asked before, can wait."""
+    """A pair whose encoder came late has all its rounds to go: the other's second round, though asked for before, can wait."""
     walk = Walk(plan_study(builder_of(make_study(targets=["xnli"], intermediates=["mnli"]))), lambda _: None)
     encoder = walk.next()
     assert encoder is not None
