@@ -21,6 +21,7 @@ import math
 import random
 import resource
 import statistics
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -29,11 +30,13 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from sweeps.brakes import NO_LIMITS, Brakes
 from sweeps.builder import SpecBuilder
 from sweeps.events import Event
 from sweeps.gpu_share import GpuShares
 from sweeps.home import Home
 from sweeps.journal import Journal
+from sweeps.leases import Leases
 from sweeps.plan import Request, plan_study
 from sweeps.plan_searcher import PlanSearcher
 from sweeps.progress import Progress
@@ -60,6 +63,8 @@ TARGETS = {
 }
 SEARCH = {"trials": 16, "parallel": 4, "replicates": 3}
 NUM_INTERMEDIATES = 208
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""For the store: how fast a disk is belongs to a machine."""
 
 
 class Durations(NamedTuple):
@@ -115,13 +120,14 @@ class CountedEvents:
 class Driver:
     """What Ray Tune would talk to, and how long its answers take."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, folder: Path) -> None:
         self.programs = plan_study(SpecBuilder(study, Path(), None))
-        self.store = Store("mock:///store", Path())  # pyarrow's file system in memory: how fast a disk is belongs to a machine
+        self.store = Store(str(folder), folder)
         walk = Walk(self.programs, lambda _key: None)
         progress = Progress(Console(file=io.StringIO()), study.name, sum(program.num_stages() for program in self.programs))
-        self._journal = Journal(walk, self.store, CountedEvents(), progress)
-        self._searcher = PlanSearcher(walk, self.store, self._job, self._journal, GpuShares(study.resources.gpus_per_worker))
+        leases, shares = Leases(self.store.files, study.name), GpuShares(study.resources.gpus_per_worker)
+        self._journal = Journal(walk, self.store, CountedEvents(), progress, leases)
+        self._searcher = PlanSearcher(walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS))
         self._asked: Request | None = None
         self.took_s = 0.0
         """All that it was asked for."""
@@ -161,7 +167,14 @@ class Driver:
 
 def simulate(study: Study, num_nodes: float, durations: Mapping[str, Durations], *, counts_driver: bool) -> Simulated:
     """Runs a study to its end; `num_nodes` may be infinite."""
-    driver = Driver(study)
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        return simulate_in(Path(folder), study, num_nodes, durations, counts_driver=counts_driver)
+
+
+def simulate_in(folder: Path, study: Study, num_nodes: float, durations: Mapping[str, Durations], *, counts_driver: bool) -> Simulated:
+    """As `simulate`; the store lies in a folder."""
+    driver = Driver(study, folder / "store")
+    (folder / "nothing").mkdir()
     running: list[tuple[float, str, Manifest]] = []
     names = (f"{number:08x}" for number in itertools.count())
     driver_s: list[float] = []
@@ -182,7 +195,7 @@ def simulate(study: Study, num_nodes: float, durations: Mapping[str, Durations],
             break
         widest = max(widest, len(running))
         ends_s, name, manifest = heapq.heappop(running)
-        stored_bytes += len(driver.store.publish(manifest, Path("no files")).model_dump_json(indent=1))
+        stored_bytes += len(driver.store.publish(manifest, folder / "nothing").model_dump_json(indent=1))
         before_s = driver.took_s
         driver.finish(name)
         now_s = max(now_s, ends_s) + (driver.took_s - before_s) * counts_driver
@@ -299,7 +312,7 @@ def main() -> None:
         f"driver's time for a stage: median {1e3 * found['driver_median_s']:.2f} ms, 99th percentile {1e3 * found['driver_p99_s']:.1f}, "
         f"at most {1e3 * found['driver_max_s']:.0f}; {found['stages_per_s']:.0f} stages/s"
     )
-    print(f"peak memory {found['peak_memory_bytes'] / 1e9:.2f} GB, of which the store's manifests are {found['stored_bytes'] / 1e9:.2f} GB")
+    print(f"peak memory {found['peak_memory_bytes'] / 1e9:.2f} GB; manifests of {found['stored_bytes'] / 1e9:.2f} GB are in the store")
     print(
         f"makespan {ran.makespan_s:.0f} s; critical path {unbound.makespan_s:.0f} s, work / nodes {found['work_per_node_s']:.0f} s: "
         f"{found['makespan_over_bound']:.3f} times the larger"

@@ -1,0 +1,96 @@
+"""The head of a Ray cluster of its own, as a child process that outlives a study and ends with its test, and who watches it."""
+
+import contextlib
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from tests.faults.watch import Sample
+from tests.sweeps.processes import environment
+
+ROOT = Path(__file__).parents[2]
+_START_S = 60
+
+
+class Head(NamedTuple):
+    """A cluster that runs."""
+
+    process: psutil.Popen
+    """All of the cluster descends from it."""
+    environment: Mapping[str, str]
+    """Of whoever is to connect to it: its address, and the token that it asks for."""
+
+
+@contextlib.contextmanager
+def head(*options: str, port: int | None = None, **settings: str) -> Iterator[Head]:
+    """Started with some more options of `ray start` and environment variables."""
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as scratch:  # short: sockets lie below it
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port", str(port), "--temp-dir", scratch),
+            *("--ray-client-server-port", str(free_port()), "--dashboard-port", str(free_port())),
+            *("--dashboard-agent-listen-port", str(free_port()), "--disable-usage-stats", *options),
+        ]
+        shared = {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), **settings}
+        with (Path(scratch) / "head.log").open("w") as log:
+            started = psutil.Popen(command, env=environment() | shared, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            _wait_for(port, started, Path(log.name))
+            yield Head(started, {**environment(), **shared, "RAY_ADDRESS": f"127.0.0.1:{port}"})
+        finally:
+            everything = [*started.children(recursive=True), started]
+            for process in everything:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(everything, timeout=10)
+
+
+@contextlib.contextmanager
+def watched(cluster: Head, path: Path) -> Iterator[None]:
+    """Meanwhile samples of the cluster are written to `path`; the first is there at the start."""
+    with path.open("w") as file:
+        watcher = subprocess.Popen([sys.executable, "-m", "tests.faults.watch"], env=cluster.environment, stdout=file, cwd=ROOT)
+    try:
+        until = time.monotonic() + _START_S
+        while not samples(path):
+            assert watcher.poll() is None, "the watcher ended"
+            assert time.monotonic() < until, f"nothing was seen of the cluster in {_START_S} s"
+            time.sleep(0.2)
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+
+
+def samples(path: Path) -> Sequence[Sample]:
+    """What the watcher has seen so far."""
+    lines = path.read_text().rpartition("\n")[0].splitlines()
+    return [Sample.model_validate_json(line) for line in lines]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_for(port: int, process: psutil.Popen, log: Path) -> None:
+    until = time.monotonic() + _START_S
+    while not is_taken(port):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.2)
