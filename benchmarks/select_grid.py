@@ -22,7 +22,7 @@ from sweeps.journal import Journal
 from sweeps.ladder import RUNGS, Ladder
 from sweeps.plan import Steps
 from sweeps.progress import Progress
-from sweeps.run import driving, open_store, open_study, run_rest
+from sweeps.run import driving, open_store, open_study, retries_of, run_rest
 from sweeps.select_study import operations, score_of, transfer_values
 from sweeps.selection import Ask
 from sweeps.tracking import Tracker
@@ -67,7 +67,7 @@ def main() -> None:
     walk = Walk((), look_up, others=[program])
     tracker = Tracker(opened.home.root, f"{opened.study.name} grid", opened.study.description)
     with driving(opened) as leases, Progress(Console(), opened.study.name, ladder.num_stages()) as progress:
-        journal = Journal(walk, opened.store, tracker, progress, leases)
+        journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
         if not walk.is_finished:
             run_rest(opened, walk, journal, leases)
     tracker.close(60)

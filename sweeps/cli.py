@@ -1,5 +1,6 @@
-"""The command line: `polystilts plan|run|status|report|select|export STUDY`, and `polystilts score` for folders of predictions."""
+"""The command line: `polystilts plan|run|sync|status|report|select|export STUDY`, and `polystilts score` for folders of predictions."""
 
+import errno
 import json
 import os
 import shlex
@@ -26,10 +27,11 @@ from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import Report
 from sweeps.results import StudyResult
-from sweeps.run import Opened, count, open_store_of, open_study, report_study, run_study, status_study
+from sweeps.run import Opened, count, open_store_of, open_study, report_study, retries_of, run_study, status_study, sync_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
 from sweeps.submit import Places, SubmitError, submit_study
+from sweeps.tracking import tracking_uri
 from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
@@ -118,6 +120,7 @@ def run(
             "paused": ran.paused,
             "answer": ran.report.answer.paragraph,
             "lost": summary(ran.result),
+            "computed_again": retries_of(opened).count(),
         }
         _print_json({**counted, "report": str(report / "report.html")})
     else:
@@ -125,6 +128,8 @@ def run(
             console.print("Nothing to train: every stage of this study is in the store.")
         _print_report(console, ran.report)
         _print_lost(console, ran.result)
+        for note in retries_of(opened).notes():
+            console.print(note, soft_wrap=True, highlight=False, markup=False)
         _print_where(console, opened, study, home, data, store)
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
@@ -132,6 +137,24 @@ def run(
     if ran.paused is not None:
         print(f"polystilts: paused: {ran.paused}; the same command goes on", file=sys.stderr)
         raise typer.Exit(EXIT_PAUSED)
+
+
+@app.command()
+def sync(
+    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+) -> None:
+    """Tells MLflow all that the store has of a study, as often as you like: what is there already stays as it is."""
+    with _user_errors():
+        opened = open_study(study, home, data, store)
+        synced = sync_study(opened)
+    if as_json:
+        _print_json({"study": opened.study.name, **synced._asdict()})
+    elif not synced.num_waiting:
+        print(f"{opened.study.name}: MLflow at {synced.uri} has the {synced.num_stages} stages that are in the store")
+        print(f"next: {_mlflow(synced.uri)}")
+    if synced.num_waiting:
+        print(f"polystilts: MLflow at {synced.uri} could not be told all; when it answers, give the same command again", file=sys.stderr)
+        raise typer.Exit(EXIT_STAGE_FAILED)
 
 
 @app.command()
@@ -350,6 +373,11 @@ def _user_errors() -> Iterator[None]:
         for line in str(error).split("\n"):
             print(f"polystilts: {line}", file=sys.stderr)
         raise typer.Exit(EXIT_WRONG_INPUT) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"polystilts: {error.filename or 'the disk'}: {error.strerror}; free some and give the same command again", file=sys.stderr)
+        raise typer.Exit(EXIT_STAGE_FAILED) from None
 
 
 def _print_report(console: Console, written: Report) -> None:
@@ -365,13 +393,17 @@ def _print_lost(console: Console, result: StudyResult) -> None:
 
 def _print_where(console: Console, opened: Opened, study: Path, home: Path, data: Path | None, store: str | None) -> None:
     folder = opened.home.report(opened.study.name)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{opened.home.root}/mlflow.db"
     console.print(f"report:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
     console.print(f"table:   {folder / 'results.parquet'}", soft_wrap=True, highlight=False)
-    console.print(f"MLflow:  mlflow ui --backend-store-uri {uri}", soft_wrap=True, highlight=False)
+    console.print(f"MLflow:  {_mlflow(tracking_uri(opened.home.root))}", soft_wrap=True, highlight=False)
     console.print(
         f"next:    change or add a task in {study}, then polystilts run {_words(study, home, data, store)}", soft_wrap=True, highlight=False
     )
+
+
+def _mlflow(uri: str) -> str:
+    """How to look at what MLflow has."""
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
 def _print_cost(cost: StudyCost) -> None:

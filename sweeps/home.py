@@ -30,6 +30,10 @@ class Home(NamedTuple):
         """The results table, the matrix and the report of a study."""
         return self.root / "reports" / study
 
+    def retries(self, study: str) -> Path:
+        """The stages of a study that were computed again, a line each."""
+        return self.root / "retries" / f"{study}.jsonl"
+
     def log(self, key: str) -> Path:
         """The traceback of a stage that failed."""
         return self.root / "logs" / f"{key}.txt"

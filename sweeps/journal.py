@@ -8,6 +8,7 @@ from sweeps.leases import Driver, Leases
 from sweeps.plan import PairProgram, Request
 from sweeps.progress import Progress
 from sweeps.results import Context, PairId
+from sweeps.retries import Cause, Retries
 from sweeps.tracking import Tracker
 from sweeps.walk import Outcome, Walk
 from trainables.manifest import CurvePoint, Manifest
@@ -21,7 +22,7 @@ _NUM_FREEING = 4
 class Journal:
     """Follows one walk. What it says to MLflow it says again on the next run, which changes nothing there."""
 
-    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress, leases: Leases) -> None:
+    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress, leases: Leases, retries: Retries) -> None:
         self._walk = walk
         self._store = store
         self._tracker = tracker
@@ -29,11 +30,14 @@ class Journal:
         self._leases = leases
         self._freeing = ThreadPoolExecutor(_NUM_FREEING, thread_name_prefix="free")
         self._freed: list[Future[None]] = []
+        self._retries = retries
         self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
         """Shared stages that are there, by name."""
         self.num_trained = 0
         """Stages that were computed by this run, not found in the store."""
+        self.num_cached = 0
+        """Stages that were found in the store."""
         self.failures: dict[str, str] = {}
         """Errors by stage name."""
 
@@ -52,6 +56,11 @@ class Journal:
     def elsewhere(self, request: Request, holder: Driver) -> None:
         """A stage is built by another driver."""
         self._progress.note(f"waiting for {request.context.name}: {holder} builds it for study {holder.study!r}")
+
+    def retried(self, request: Request, cause: Cause) -> None:
+        """A stage came to nothing through no fault of its own, and is ready again."""
+        self._progress.note(f"{cause}: {request.context.name} is computed again")
+        self._retries.add(request.key, cause)
 
     def settle(self) -> None:
         """Passes on what the walk has settled since the last call."""
@@ -81,6 +90,7 @@ class Journal:
     def _finished(self, outcome: Outcome, manifest: Manifest) -> None:
         context = outcome.request.context
         self.num_trained += not outcome.was_cached
+        self.num_cached += outcome.was_cached
         if context.role == "encoder":
             self.encoders[context.name] = manifest
         self._progress.settled(outcome)

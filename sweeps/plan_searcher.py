@@ -128,6 +128,7 @@ class PlanSearcher(Searcher):
             self._walk.fail(key, f"it ended, but {self._store.uri} has no manifest of it; is the store the same for every node?")
         elif self._num_tries[key] < MAX_RETRIES:
             self._num_tries[key] += 1
+            self._journal.retried(request, "worker lost")
             self._walk.retry(key)
         else:
             self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")

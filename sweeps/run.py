@@ -26,6 +26,7 @@ from sweeps.progress import Progress
 from sweeps.publications import published_beside
 from sweeps.report.write import Report, write_report
 from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
+from sweeps.retries import Retries
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
 from sweeps.tracking import Tracker
@@ -38,7 +39,8 @@ from trainables.store import Store
 from trainables.task import TASKS
 
 CHECKPOINT_EVERY_S = 120.0
-CLOSE_TRACKER_S = 120.0
+CLOSE_TRACKER_S = 30.0
+"""A sweep waits no longer for MLflow; what is left is spooled for the next run or `polystilts sync`."""
 NUM_MEASURED = 200
 """Trainings in the store that say how fast a device is."""
 
@@ -140,11 +142,12 @@ def open_store_of(home: Home) -> Store:
     return store
 
 
-def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, tuple[str, ...]]:
-    """The plan walked as far as the store reaches; with `check`, damaged stages are taken out of it and named."""
+def walk_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Walk, Sequence[str]]:
+    """The plan walked as far as the store reaches; with `check`, damaged stages are taken out of it and named, those too that the walk
+    comes to later."""
     look_up, damaged = open_store(opened, check)
     walk = Walk(plan_study(opened.builder), look_up, plan_benchmarks(opened.builder))
-    return walk, tuple(damaged)
+    return walk, damaged
 
 
 def open_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | None = None) -> tuple[Lookup, list[str]]:
@@ -155,10 +158,13 @@ def open_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
     def look_up(key: str) -> Manifest | None:
         manifest = opened.store.manifest(key) if key in known else None
         problem = check(opened.store, manifest) if check is not None and manifest is not None else None
+        if manifest is None and key in known:
+            problem = "its manifest cannot be read"
         if problem is None:
             return manifest
         damaged.append(f"{key}: {problem}; it was set aside and is computed again")
         opened.store.quarantine(key)
+        retries_of(opened).add(key, "files damaged")
         return None
 
     return look_up, damaged
@@ -212,18 +218,21 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
         try:
             with Progress(console, opened.study.name, _num_stages(walk)) as progress:
                 slow = () if walk.is_finished else slow_precision(opened.study)
+                num_told = len(damaged)
                 for message in (*damaged, *slow):
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
                     check_data(opened.builder.all_data(), opened.data, opened.home.cache)
-                journal = Journal(walk, opened.store, tracker, progress, leases)
+                journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
                 journal.settle()
                 if not walk.is_finished:
                     paused = run_rest(opened, walk, journal, leases, limits)
+                for message in damaged[num_told:]:
+                    progress.note(message)
                 journal.close()
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
-            tracker.log(_study_finished(result, journal, opened))
+            tracker.log(_study_finished(result, walk, journal, opened))
         finally:
             tracker.close(CLOSE_TRACKER_S)
         return Ran(result, report, journal.num_trained, journal.failures, paused)
@@ -237,7 +246,7 @@ def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -
         description=study.description,
         source_language=study.source_language,
         pairs=tuple(program.result() for program in walk.programs),
-        encoders=encoders,
+        encoders=dict(sorted(encoders.items())),  # they came in the order in which they ended
         analysis=study.analysis,
         notes=_notes(opened),
         benchmarks=tuple(program.result() for program in walk.benchmarks),
@@ -259,6 +268,32 @@ def report_study(opened: Opened) -> tuple[StudyResult, Report]:
     return result, write_report(result, opened.store, opened.home.report(opened.study.name))
 
 
+class Synced(NamedTuple):
+    """What MLflow was told of a study."""
+
+    uri: str
+    num_stages: int
+    """Found in the store."""
+    num_waiting: int
+    """Events that could not be written, and wait on disk."""
+
+
+def sync_study(opened: Opened) -> Synced:
+    """Tells MLflow all that the store has of a study, however long it takes; what MLflow has already stays as it is."""
+    name = opened.study.name
+    with driving(opened) as leases:
+        walk, _ = walk_store(opened)
+        tracker = Tracker(opened.home.root, name, opened.study.description)
+        try:
+            progress = Progress(Console(quiet=True), name, _num_stages(walk))
+            journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
+            journal.settle()
+            tracker.log(_study_finished(study_result(opened, walk, journal.encoders), walk, journal, opened))
+        finally:
+            num_waiting = tracker.close(None)
+        return Synced(tracker.uri, journal.num_cached, num_waiting)
+
+
 def text_hashes(spec: DataSpec, folder: Path | None, cache: Path) -> TextHashes | None:
     """The hashes of the texts of some examples, to measure what was seen of them; of what is made rather than read there are none."""
     try:
@@ -276,6 +311,11 @@ def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> Non
             raise StudyError(str(error)) from None
         if spec.source != "generated":
             keep_text_hashes(spec, examples, cache)
+
+
+def retries_of(opened: Opened) -> Retries:
+    """What was computed again of a study."""
+    return Retries(opened.home.retries(opened.study.name))
 
 
 def _some_trainings(store: Store) -> Iterator[Manifest]:
@@ -365,16 +405,17 @@ def _notes(opened: Opened) -> tuple[str, ...]:
             )
     if study.encoder_seeds == "shared" and study.intermediates:
         caveats.append("All replicates of a cell start from one intermediate encoder: intervals do not cover its seed.")
-    return tuple(caveats)
+    return (*caveats, *retries_of(opened).notes())
 
 
-def _study_finished(result: StudyResult, journal: Journal, opened: Opened) -> StudyFinished:
+def _study_finished(result: StudyResult, walk: Walk, journal: Journal, opened: Opened) -> StudyFinished:
     manifests = [evaluation.manifest for pair in result.pairs for evaluation in pair.evaluations]
     manifests += [trial.manifest for pair in result.pairs for trial in pair.trials]
     manifests += [found for timed in result.benchmarks for found in (timed.manifest, timed.architecture) if found is not None]
+    folder = opened.home.report(opened.study.name)
     return StudyFinished(
-        status="FAILED" if journal.failures else "FINISHED",
+        status="FAILED" if journal.failures else "FINISHED" if walk.is_finished else "KILLED",
         metrics={"stages": float(len({manifest.key for manifest in manifests}) + len(result.encoders))},
-        report=str(opened.home.report(opened.study.name)),
+        report=str(folder) if folder.exists() else None,
         at_s=max((manifest.cost.started_at + manifest.cost.seconds for manifest in manifests), default=0.0),
     )

@@ -20,7 +20,7 @@ from sweeps.marks import mark_lines
 from sweeps.plan import Steps, plan_study
 from sweeps.progress import Progress
 from sweeps.results import VARIANT
-from sweeps.run import CLOSE_TRACKER_S, Opened, check_data, driving, open_store, run_rest
+from sweeps.run import CLOSE_TRACKER_S, Opened, check_data, driving, open_store, retries_of, run_rest
 from sweeps.selected import Choice, Ranked, Selection
 from sweeps.selection import Ask, Selector, Standing, has_room, standardised
 from sweeps.study import StudyError
@@ -121,7 +121,7 @@ def select_study(opened: Opened, budget: float, console: Console) -> Selection:
             walk = Walk((), look_up, others=plan.programs)
             for message in damaged:
                 progress.note(message)
-            journal = Journal(walk, opened.store, tracker, progress, leases)
+            journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
             journal.settle()
             if not walk.is_finished:
                 check_data(opened.builder.all_data(), opened.data, opened.home.cache)

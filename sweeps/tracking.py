@@ -22,8 +22,8 @@ MLFLOW_SETTINGS = {
     # MLflow's own 8 tries of up to 120 s each would hold back everything behind one request; what fails is spooled anyway.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    # Migrations and the address of every ended run would be printed into the progress display.
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    # Migrations, the address of every ended run, and the tracebacks of errors that we catch would be printed into the progress display.
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # A sweep calls nobody that its user did not name.
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -52,13 +52,14 @@ class Tracker:
             os.environ.setdefault(name, value)
         home.mkdir(parents=True, exist_ok=True)
         self._home, self._study, self._description = home, study, description
-        self._uri = tracking_uri(home)
+        self.uri = tracking_uri(home)
         self._spool = _Spool(home / "spool" / f"{study}.jsonl")
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._in_hand: list[Event] = []
         self._is_closing = threading.Event()
         self._retry_at_s = 0.0
         self._has_warned = False
+        self._num_lost, self._why_lost = 0, ""
         self._thread = threading.Thread(target=self._write, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -66,19 +67,21 @@ class Tracker:
         """Never waits and never fails."""
         self._queue.put(event)
 
-    def close(self, timeout_s: float) -> int:
-        """Writes what is left, for `timeout_s` at most; the number of events that wait on disk for the next tracker of this study."""
+    def close(self, timeout_s: float | None) -> int:
+        """Writes what is left, for `timeout_s` at most, if it is given; the number of events that wait for the next one of this study."""
         self._queue.put(None)
         self._is_closing.set()
         self._thread.join(timeout_s)
         left = _drain(self._queue)
         for event in [*self._in_hand, *left]:  # what is in hand may yet be written as well, which does no harm
-            self._spool.append(event)
+            self._put_aside(event)
         self._queue.put(None)
         num_waiting = self._spool.count()
         if num_waiting:
             _log.warning("%d events of study %s wait for MLflow in %s", num_waiting, self._study, self._spool.path)
-        return num_waiting
+        if self._num_lost:
+            _log.warning("%d events could not even be spooled (%s); `polystilts sync` brings them back", self._num_lost, self._why_lost)
+        return num_waiting + self._num_lost
 
     def _write(self) -> None:
         # MLflow takes seconds to import: here, so that no verb of the command line and no sweep waits for it.
@@ -93,13 +96,13 @@ class Tracker:
                 if view is None and time.monotonic() >= self._retry_at_s:
                     view = self._connect()
                 if view is None:
-                    self._spool.append(event)
+                    self._put_aside(event)
                     continue
                 try:
                     view.apply(event)
                 except FAILURES as error:
                     self._warn(error)
-                    self._spool.append(event)
+                    self._put_aside(event)
                     view = None
             self._in_hand = []
         if view is None:
@@ -112,7 +115,7 @@ class Tracker:
         try:
             if "MLFLOW_TRACKING_URI" not in os.environ:
                 create_database(self._home.resolve() / "mlflow.db")
-            view = MlflowView(self._uri, self._study, self._description, self._home / "mlartifacts" / self._study)
+            view = MlflowView(self.uri, self._study, self._description, self._home / "mlartifacts" / self._study)
             waiting, num_bytes = self._spool.read()
             for event in waiting:
                 view.apply(event)
@@ -122,10 +125,18 @@ class Tracker:
         self._spool.remove(num_bytes)
         return view
 
+    def _put_aside(self, event: Event) -> None:
+        """On disk; an event that finds no place there is lost to MLflow until the next run or `sync` says it again, and counted."""
+        try:
+            self._spool.append(event)
+        except OSError as error:
+            self._num_lost += 1
+            self._why_lost = _first_line(error)
+
     def _warn(self, error: Exception) -> None:
         self._retry_at_s = time.monotonic() + RETRY_AFTER_S
         if not self._has_warned:
-            _log.warning("MLflow at %s: %s; the study goes on, its events wait in %s", self._uri, _first_line(error), self._spool.path)
+            _log.warning("MLflow at %s: %s; the study goes on, its events wait in %s", self.uri, _first_line(error), self._spool.path)
         self._has_warned = True
 
 

@@ -1,5 +1,6 @@
 """Runs `polystilts` as a user does, in processes of its own, and reads what it leaves behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,17 +14,25 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 TIMINGS = ["device_s"]
+MARK = "POLYSTILTS_TEST_HOME"
+"""In the environment of a driver and of all that it starts: the home that they work on."""
 
 
 def command(study: Path, home: Path) -> list[str]:
     return [sys.executable, "-m", "sweeps.cli", "run", str(study), "--home", str(home)]
 
 
-def run(study: Path, home: Path) -> str:
+def run(study: Path, home: Path, **variables: str) -> str:
     """Runs a study to its end on two cores at most; returns what it printed."""
-    done = subprocess.run(command(study, home), capture_output=True, text=True, check=False, env=environment())
+    done = driver(study, home, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def driver(study: Path, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a study until it ends, whichever way."""
+    variables |= {MARK: str(home)}
+    return subprocess.run(command(study, home), capture_output=True, text=True, check=False, env=environment(**variables))
 
 
 def polystilts(*words: str) -> str:
@@ -33,20 +42,45 @@ def polystilts(*words: str) -> str:
     return done.stdout
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "POLYSTILTS_HOME", "RAY_ADDRESS")}
+def environment(**variables: str) -> dict[str, str]:
+    """This process's, without what names another home, cluster or MLflow, and with `variables`."""
+    left_out = ("MLFLOW_TRACKING_URI", "POLYSTILTS_HOME", "RAY_ADDRESS")
+    return {name: value for name, value in os.environ.items() if name not in left_out} | variables
 
 
-def run_and_kill(study: Path, home: Path, after_stages: int, wait_s: float) -> list[psutil.Process]:
-    """Starts a study and ends its driver by SIGKILL, `wait_s` after it has `after_stages` stages; returns what it had started."""
-    driver = subprocess.Popen(command(study, home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
-    while driver.poll() is None and len(manifests(home)) < after_stages:
-        time.sleep(0.05)
-    time.sleep(wait_s)
-    started = psutil.Process(driver.pid).children(recursive=True) if driver.poll() is None else []
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    return started
+def run_and_kill(study: Path, home: Path, after_stages: int, wait_s: float, **variables: str) -> bool:
+    """Starts a study and ends its driver by SIGKILL, `wait_s` after it has `after_stages` stages; False if it ended by itself before."""
+    with subprocess.Popen(
+        command(study, home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(**variables | {MARK: str(home)})
+    ) as process:
+        while process.poll() is None and len(manifests(home)) < after_stages:
+            time.sleep(0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(wait_s)
+        process.send_signal(signal.SIGKILL)
+    if process.returncode in (0, -signal.SIGKILL):
+        return process.returncode != 0
+    raise AssertionError(f"the driver ended with {process.returncode}")
+
+
+def started_for(home: Path) -> list[psutil.Process]:
+    """The living processes that drivers of `home` started, and they themselves."""
+    return [process for process in psutil.process_iter() if _home_of(process) == str(home) and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def left_running(home: Path, within_s: float = 60.0) -> list[psutil.Process]:
+    """What drivers of `home` that are dead have left, after so long at most."""
+    deadline = time.monotonic() + within_s
+    while (left := started_for(home)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(MARK)
+    except psutil.Error:  # gone meanwhile, or another user's
+        return None
 
 
 def manifests(home: Path) -> dict[str, bytes]:

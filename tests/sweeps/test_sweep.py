@@ -8,11 +8,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pyarrow.csv
 import pytest
 
-from tests.sweeps.processes import command, environment, manifests, mlflow_runs, results, run, run_and_kill
+from tests.sweeps.processes import command, environment, left_running, manifests, mlflow_runs, results, run, run_and_kill
 from trainables.manifest import Manifest
 from trainables.pocket.truth import is_helpful
 
@@ -106,10 +105,9 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(finished, tmp_path):
     moments = sorted((draw.randrange(num_stages), draw.uniform(0, 2)) for _ in range(3))
     print(f"killed after {moments}")
     home = tmp_path / "home"
-    started: list[psutil.Process] = []
     for after_stages, wait_s in [(0, draw.uniform(0, 8)), *moments]:
         before = manifests(home)
-        started += run_and_kill(SMALL, home, after_stages, wait_s)
+        run_and_kill(SMALL, home, after_stages, wait_s)
         kept = manifests(home)
         changed = {
             key for key in before if Manifest.model_validate_json(kept[key]).attempt != Manifest.model_validate_json(before[key]).attempt
@@ -123,8 +121,7 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(finished, tmp_path):
     assert max(keys.values()) == 1, "a run is there twice"
     assert set(keys) == {each.data.tags["stage_key"] for each in mlflow_runs(finished, "small")}
     assert not [each for each in runs if each.info.status == "RUNNING"]
-    _, alive = psutil.wait_procs(started, timeout=60)
-    assert not alive, "a killed driver left processes running"
+    assert not left_running(home), "a killed driver left processes running"
 
 
 def test_a_study_of_two_workers_finds_what_one_finds(tmp_path):
