@@ -7,7 +7,8 @@ MLflow, the report. The second run of the same command, which finds every stage 
 
 Then what lies between two stages where they run one after another, once everything is warm: from the end of what one computes to the
 start of the next, in which the one is published, reported and the other handed out. Of one worker and of two, which are in one lane; beside
-it, what a Ray Train run for each stage takes beyond what the stage computes.
+it, what a Ray Train run for each stage takes beyond what the stage computes. And for how long the report of a dev evaluation holds a
+training up.
 """
 
 import argparse
@@ -49,6 +50,7 @@ WHOLE = "search: {space: small_encoder, trials: 10, replicates: 3, pruning: none
 IN_TURN = "search: {space: small_encoder, trials: 3, replicates: 1, pruning: none}\n"
 NUM_APART = 3
 """Stages that have a Ray Train run each."""
+NUM_REPORTS = 21
 
 
 def main() -> None:
@@ -74,6 +76,9 @@ def main() -> None:
         apart = _apart(root / "in_turn_2")
         print(f"a Ray Train run for each stage: {median(apart):.1f} s, the median of {len(apart)}")
         found["ray_train_run_s"] = apart
+        held = _reports()
+        print(f"a report holds a training up for {1000 * median(held):.0f} ms, the median of {len(held)}, {1000 * max(held):.0f} at most")
+        found["report_s"] = held
     if given.json:
         given.json.write_text(json.dumps(found))
 
@@ -121,6 +126,33 @@ def _apart(home: Path) -> list[float]:
             assert again is not None
             took.append(time.monotonic() - began - again.cost.seconds)
     return took
+
+
+def _reports() -> list[float]:
+    """Seconds for which a trial waits until Tune has taken a dev evaluation, as `sweeps.trial` reports it."""
+    with cluster(Resources()):
+        from ray.tune import TuneConfig, Tuner
+
+        result = Tuner(_report_often, tune_config=TuneConfig(num_samples=1)).fit()[0]
+    held: list[float] = result.metrics["held"]
+    return held[1:]  # the first also waits for what Tune does at a trial's start
+
+
+def _report_often(_config: dict[str, Any]) -> None:
+    from ray import tune
+
+    from sweeps.trial import trial_result
+    from trainables.manifest import CurvePoint, Measurement
+
+    dev = [Measurement(task="xnli", language="en", split="dev", metric="accuracy", value=0.5, n=2490)]
+    held = []
+    for step in range(NUM_REPORTS):
+        point = CurvePoint(step=step, epoch=0.1, train_loss=1.0, learning_rate=1e-5, score=0.5, dev=tuple(dev))
+        began = time.monotonic()
+        tune.report(trial_result(point))
+        held.append(time.monotonic() - began)
+        time.sleep(0.5)
+    tune.report({"held": held})
 
 
 def _job(home: Path, stage: Manifest) -> Job:
