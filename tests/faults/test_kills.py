@@ -31,7 +31,7 @@ def test_a_driver_that_dies_between_two_writes_leaves_the_next_one_no_doubt(undi
     polystilts("cache", "gc", "--home", str(home))
     dropped = [key for key, text in manifests(home).items() if Manifest.model_validate_json(text).files_dropped]
     assert dropped
-    assert not [key for key in dropped if (home / "store" / "artifacts" / key).exists()], "what the dead left of losers is gone"
+    assert not [key for key in dropped if listing(home / "store" / "artifacts" / key)], "what the dead left of losers is gone"
 
 
 def test_a_report_that_is_cut_short_is_written_again(undisturbed: Path, tmp_path: Path) -> None:
