@@ -288,6 +288,7 @@ def sync_study(opened: Opened) -> Synced:
             progress = Progress(Console(quiet=True), name, _num_stages(walk))
             journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
             journal.settle()
+            journal.close()
             tracker.log(_study_finished(study_result(opened, walk, journal.encoders), walk, journal, opened))
         finally:
             num_waiting = tracker.close(None)
