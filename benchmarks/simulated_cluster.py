@@ -41,6 +41,7 @@ from sweeps.plan import Request, plan_study
 from sweeps.plan_searcher import PlanSearcher
 from sweeps.progress import Progress
 from sweeps.pruning import pruned_at
+from sweeps.retries import Retries
 from sweeps.study import Study
 from sweeps.walk import Walk
 from trainables.manifest import Cost, CurvePoint, DataUse, Manifest, Measurement
@@ -126,7 +127,7 @@ class Driver:
         walk = Walk(self.programs, lambda _key: None)
         progress = Progress(Console(file=io.StringIO()), study.name, sum(program.num_stages() for program in self.programs))
         leases, shares = Leases(self.store.files, study.name), GpuShares(study.resources.gpus_per_worker)
-        self._journal = Journal(walk, self.store, CountedEvents(), progress, leases)
+        self._journal = Journal(walk, self.store, CountedEvents(), progress, leases, Retries(folder / "retries.jsonl"))
         self._searcher = PlanSearcher(walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS))
         self._asked: Request | None = None
         self.took_s = 0.0

@@ -54,3 +54,11 @@ def test_training_is_timed_against_each_setting(tmp_path: Path) -> None:
     found = benchmark(tmp_path, "train_throughput.py", *few)["profiles"]["tagging"]
     assert set(found["seconds"]) == set(found["peak_bytes"]) == {"ours", "Trainer", "Trainer, grouped"}
     assert found["peak_bytes"]["ours"] < found["peak_bytes"]["Trainer"]
+
+
+@pytest.mark.slow
+def test_a_simulated_cluster_runs_a_study_to_its_end(tmp_path: Path) -> None:
+    found = benchmark(tmp_path, "simulated_cluster.py", "--intermediates", "1", "--nodes", "20")
+    assert found["widest"] == 20
+    assert found["stages"] > 500
+    assert found["makespan_over_bound"] >= 1.0

@@ -5,6 +5,7 @@ GPU, for no stage could compute on one; to the autoscaler both are a number.
 """
 
 import itertools
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -16,7 +17,12 @@ from tests.faults.ray_head import head, is_taken, samples, watched
 from tests.sweeps.processes import command, manifests
 from trainables.manifest import Manifest
 
-STUDY = Path(__file__).parents[1] / "sweeps" / "studies" / "small.yaml"
+SMALL = Path(__file__).parents[1] / "sweeps" / "studies" / "small.yaml"
+CHANGED = """
+intermediates: []
+targets: {pocket_rank_choice: {training: {epochs: 4}, languages: [qaa]}}
+search: {space: pocket, trials: 3, parallel: 3, replicates: 2}
+"""
 PORT = 6379
 """The only one at which Ray's fake nodes look for their head."""
 NUM_WORKERS = 3
@@ -36,6 +42,9 @@ CONFIG = {
         "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": NUM_WORKERS},
     },
     "head_node_type": "ray.head.default",
+    **{key: {} for key in ("auth", "docker", "file_mounts", "head_node", "worker_nodes")},
+    **{key: [] for key in ("cluster_synced_files", "initialization_commands", "setup_commands", "head_setup_commands")},
+    **{key: [] for key in ("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands")},
 }
 SCALED_DOWN_WITHIN_S = 60
 
@@ -50,7 +59,7 @@ def home_of_the_head(tmp_path: Path) -> Path:
     """With the cluster's file where `ray up` puts it, so that the study can know what there may be."""
     folder = tmp_path / "user"
     folder.mkdir()
-    (folder / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "ray_bootstrap_config.yaml").write_text(json.dumps(CONFIG))
     return folder
 
 
@@ -59,13 +68,13 @@ def test_one_study_takes_a_cluster_from_none_to_three_nodes_and_back(home_of_the
     options = ("--num-cpus", "0", "--autoscaling-config", str(home_of_the_head / "ray_bootstrap_config.yaml"))
     settings = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "HOME": str(home_of_the_head), "OMP_NUM_THREADS": "1"}
     with head(*options, port=PORT, **settings) as cluster, watched(cluster, seen):
-        refused = tmp_path / "refused.yaml"
-        refused.write_text(STUDY.read_text().replace("../../../", f"{STUDY.parents[3]}/") + "resources: {cpus_per_worker: 2}\n")
-        done = subprocess.run(command(refused, home), capture_output=True, text=True, check=False, env=cluster.environment)
+        too_large = write_study(tmp_path / "too_large.yaml", "resources: {cpus_per_worker: 2}")
+        done = subprocess.run(command(too_large, home), capture_output=True, text=True, check=False, env=cluster.environment)
         assert done.returncode == 2
         assert "1 workers need 2 CPUs and 0 GPUs each, but the most that this cluster grows to is" in done.stderr
         assert samples(seen)[-1].num_workers == 0
-        done = subprocess.run(command(STUDY, home), capture_output=True, text=True, check=False, env=cluster.environment)
+        study = write_study(tmp_path / "fitting.yaml", "")
+        done = subprocess.run(command(study, home), capture_output=True, text=True, check=False, env=cluster.environment)
         ended_at_s = time.time()
         assert done.returncode == 0, done.stdout + done.stderr
         while (last := samples(seen)[-1]).num_workers > 0 or last.at_s < ended_at_s:
@@ -74,6 +83,13 @@ def test_one_study_takes_a_cluster_from_none_to_three_nodes_and_back(home_of_the
     assert max(sample.num_workers for sample in samples(seen)) == NUM_WORKERS
     assert last.held == ()
     print(f"back to none {last.at_s - ended_at_s:.0f} s after the end; {shares(seen, home, ended_at_s)}")
+
+
+def write_study(path: Path, resources: str) -> Path:
+    """Six trainings and two evaluations, on the shipped encoder."""
+    changed = yaml.safe_load(f"{CHANGED}{resources}")
+    path.write_text(yaml.safe_dump(yaml.safe_load(SMALL.read_text()) | changed).replace("../../../", f"{SMALL.parents[3]}/"))
+    return path
 
 
 def shares(seen: Path, home: Path, ended_at_s: float) -> str:
