@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo studies test check pocket-encoder clean
+.PHONY: demo studies chaos test check pocket-encoder clean
 
 demo: .venv/runtime.stamp
 	$(BIN)/polystilts run sweeps/studies/demo.yaml
@@ -11,6 +11,10 @@ demo: .venv/runtime.stamp
 # The pocket twins of the six studies: runs each, prints its answer, and checks that it is the planted one.
 studies: .venv/dev.stamp
 	POLYSTILTS_HOME=runs $(BIN)/pytest tests/sweeps/test_studies.py -m studies -s
+
+# Real kills and clusters that come and go: half an hour on two cores.
+chaos: .venv/dev.stamp
+	$(BIN)/pytest tests/faults -m chaos
 
 test: check
 	$(BIN)/pytest

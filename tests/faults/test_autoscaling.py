@@ -49,6 +49,7 @@ CONFIG = {
 SCALED_DOWN_WITHIN_S = 60
 
 pytestmark = [
+    pytest.mark.chaos,
     pytest.mark.slow,
     pytest.mark.skipif(is_taken(PORT), reason=f"Ray's fake nodes look for their head at port {PORT}, where somebody listens already"),
 ]

@@ -17,7 +17,7 @@ from tests.sweeps.processes import command, driver, environment, left_running, m
 TOLD_AT = {"mlflow.parentRunId", "mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.runName"}
 """Tags that hold ids, or are MLflow's own."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ WITHIN_S = 10.0
 OF_RAY = "_AutoscalingCoordinatorActor"
 """One for all studies of a cluster: Ray Train starts it beside the first trial, where the driver slots are, and it holds nothing."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 
 @pytest.mark.parametrize("dashboard", ["true", "false"])
