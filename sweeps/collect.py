@@ -6,13 +6,12 @@ Numbers are never deleted: a manifest stays when its files go, and a study that 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from sweeps.leases import Leases
 from sweeps.study import StudyError
 from trainables.manifest import Manifest
 from trainables.specs import Record
-from trainables.store import Store
+from trainables.store import Store, published_files
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -48,7 +47,8 @@ def collect(store: Store, keep_bytes: int | None, *, is_dry: bool) -> Collected:
             raise StudyError(f"{store.uri}: study {at_work[0].study!r} is being run by {at_work[0]}; wait for it or end it")
         manifests = {key: found for key in sorted(store.keys()) if (found := store.manifest(key)) is not None}
         sizes = store.files.sizes("artifacts")
-        named = {path: size for path, size in sizes.items() if _is_named(path, manifests)}
+        published = {path for manifest in manifests.values() for path, _ in published_files(manifest)}
+        named = {path: size for path, size in sizes.items() if path in published}
         abandoned = {path: size for path, size in sizes.items() if path not in named}
         progress = {path: size for path, size in store.files.sizes("progress").items() if path.split("/")[1] in manifests}
         surplus = _surplus(manifests, named, keep_bytes)
@@ -82,18 +82,6 @@ def parse_size(text: str) -> int:
     if found is None:
         raise StudyError(f"--keep {text}: give bytes, or a number with K, M, G or T, such as 500G")
     return int(float(found[1]) * _UNITS[found[2].upper()])
-
-
-def _is_named(path: str, manifests: dict[str, Manifest]) -> bool:
-    """Whether a file, `artifacts/<key>/<attempt>/...`, is one of those that a manifest names."""
-    _, key, attempt, *rest = Path(path).parts if path.count("/") > 2 else ("", "", "")
-    manifest = manifests.get(key)
-    return (
-        manifest is not None
-        and not manifest.files_dropped
-        and attempt == manifest.attempt
-        and "/".join(rest) in {record.path for record in manifest.files}
-    )
 
 
 def _surplus(manifests: dict[str, Manifest], named: dict[str, int], keep_bytes: int | None) -> dict[str, int]:

@@ -19,7 +19,7 @@ from sweeps.study import StudyError
 from trainables.data import load_examples
 from trainables.language_sets import LANGUAGE_SETS
 from trainables.specs import DataSpec, EvaluateSpec
-from trainables.store import CorruptArtifactError, Store
+from trainables.store import LostArtifactError, Store
 
 Texts = Mapping[str, str]
 """The text of each file of a task, by file name."""
@@ -138,7 +138,7 @@ def _read_cell(opened: Opened, found: PairResult) -> Cell:
         raise ValueError(found.problem or "not finished")
     try:
         texts = {evaluation.seed: evaluation_files(evaluation, opened.store, opened.data) for evaluation in found.evaluations}
-    except (OSError, ValueError, CorruptArtifactError) as error:
+    except (OSError, ValueError, LostArtifactError) as error:
         raise ValueError(f"its predictions cannot be read: {error}") from error
     return Cell(found, texts, len(texts) == 1 and not found.trials)
 

@@ -19,7 +19,7 @@ from trainables.specs import Job
 from trainables.store import Store
 
 MAX_RETRIES = 2
-"""Times that a stage is tried again after its actor or node was lost."""
+"""Times that a stage is tried again after its worker, or files that it needs, were lost."""
 LOOK_EVERY_S = 2.0
 """After which it is seen whether other drivers have finished what they build."""
 _SETTLE_EVERY = 1000
@@ -61,7 +61,7 @@ class PlanSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next stage's job, and the GPUs that it holds."""
-        self.paused = self._brakes.reason()
+        self.paused = None if self._walk.is_finished else self._brakes.reason()
         if self.paused is not None:
             return None if self._requests else str(self.FINISHED)
         request = self._next()
@@ -121,13 +121,14 @@ class PlanSearcher(Searcher):
             self._shares.learn(request, manifest)
             self._brakes.spent(manifest.cost)
             self._walk.finish(key, manifest)
+        elif "lost" in result and self._may_try_again(key):
+            self._remake(result["lost"], key)
         elif "error" in result:
             self.tracebacks[key] = result["traceback"]
             self._walk.fail(key, result["error"])
         elif not error:
             self._walk.fail(key, f"it ended, but {self._store.uri} has no manifest of it; is the store the same for every node?")
-        elif self._num_tries[key] < MAX_RETRIES:
-            self._num_tries[key] += 1
+        elif self._may_try_again(key):
             self._journal.retried(request, "worker lost")
             self._walk.retry(key)
         else:
@@ -138,6 +139,23 @@ class PlanSearcher(Searcher):
         if self._num_ended % _SETTLE_EVERY == 0:
             gc.collect()
             gc.freeze()
+
+    def _may_try_again(self, key: str) -> bool:
+        self._num_tries[key] += 1
+        return self._num_tries[key] <= MAX_RETRIES
+
+    def _remake(self, lost: tuple[str, str | None], child: str) -> None:
+        """The files that a stage needs of another are not there, or not as some attempt published them."""
+        parent, attempt = lost
+        found = self._store.manifest(parent)
+        if found is not None and not found.files_dropped:
+            if found.attempt != attempt:
+                self._walk.retry(child)  # they were made again while the stage looked at the old ones
+                return
+            self._store.quarantine(parent)
+        request = self._walk.remake(parent, child)
+        if request is not None:
+            self._journal.retried(request, "files damaged")
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty: Tune pickles its parts so that it could restore them, and a walk holds generators."""

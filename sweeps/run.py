@@ -158,7 +158,7 @@ def open_store(opened: Opened, check: Callable[[Store, Manifest], str | None] | 
     def look_up(key: str) -> Manifest | None:
         manifest = opened.store.manifest(key) if key in known else None
         problem = check(opened.store, manifest) if check is not None and manifest is not None else None
-        if manifest is None and key in known:
+        if check is not None and manifest is None and key in known:
             problem = "its manifest cannot be read"
         if problem is None:
             return manifest

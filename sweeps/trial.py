@@ -8,7 +8,7 @@ from ray import tune
 
 from trainables.manifest import CurvePoint
 from trainables.specs import Job
-from trainables.store import Store
+from trainables.store import LostArtifactError, Store
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -32,6 +32,8 @@ def trial_result(point: CurvePoint) -> dict[str, Any]:
 def trial_failure(error: Exception) -> dict[str, Any]:
     """An exception of the stage, which is a result: the driver records it and skips what depends on it.
 
-    It would happen again, so Tune must not retry it; what Tune itself sees as an error is then always the machine's.
+    It would happen again, so Tune must not retry it; what Tune itself sees as an error is then always the machine's. Only what was `lost`,
+    a stage's key and attempt, can be computed again.
     """
-    return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(), "done": True}
+    lost = {"lost": (error.key, error.attempt)} if isinstance(error, LostArtifactError) else {}
+    return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(), "done": True, **lost}

@@ -131,6 +131,18 @@ class Walk:
         self._come_back(key)
         self._push(key)
 
+    def remake(self, parent: str, child: str) -> Request | None:
+        """A stage handed out by `next` found no files of a parent: that one is computed again, and then the stage.
+
+        Returns what is computed again; None if it already was to be.
+        """
+        self._come_back(child)
+        known = self._manifests.get(parent)
+        if known is not None:
+            self._manifests[parent] = known.model_copy(update={"files_dropped": True})
+        self._admit(self._requests[child])
+        return None if known is None else self._requests[parent]
+
     def drain(self) -> Sequence[Outcome]:
         """What has happened since the last call, in order."""
         outcomes, self._outcomes = self._outcomes, []
@@ -194,6 +206,10 @@ class Walk:
 
     def _admit(self, request: Request) -> None:
         """Makes a stage ready, once the files of its parents are there."""
+        failed = next((parent for parent in request.parents if parent in self._errors), None)
+        if failed is not None:
+            self._spread_failure(request.key, self._errors[failed])
+            return
         lost = {parent for parent in request.parents if parent not in self._manifests or self._manifests[parent].files_dropped}
         for parent in lost:
             if self._manifests.pop(parent, None) is not None:

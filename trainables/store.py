@@ -26,8 +26,18 @@ from trainables.manifest import FileRecord, Manifest
 from trainables.store_files import StoreFiles
 
 
-class CorruptArtifactError(Exception):
-    """A stored file is missing or its bytes are not those that were published."""
+class LostArtifactError(Exception):
+    """The files of a stage cannot be had: there are none, or they are not those that were published."""
+
+    def __init__(self, key: str, attempt: str | None, problem: str) -> None:
+        super().__init__(key, attempt, problem)
+        self.key = key
+        self.attempt = attempt
+        """Whose files are not as published; None if there are none."""
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem
 
 
 class Store:
@@ -46,30 +56,24 @@ class Store:
         return frozenset(name.removesuffix(".json") for name in self.files.names("manifests") if name.endswith(".json"))
 
     def manifest(self, key: str) -> Manifest | None:
-        """The record of a finished stage; None if it is not finished. A record that cannot be read is set aside: there is none then."""
+        """The record of a finished stage; None if it is not finished, or if its record cannot be read."""
         content = self.files.read(_manifest_path(key))
         if content is None:
             return None
         try:
             found = Manifest.model_validate_json(content)
         except ValidationError:
-            found = None
-        if found is None or found.key != key:
-            self.quarantine(key)
             return None
-        return found
+        return found if found.key == key else None
 
     def damage(self, manifest: Manifest) -> str | None:
         """What is wrong with the files that a manifest names; None if every byte is as published.
 
         On an object store only their sizes are looked at, for bytes are checked when they are fetched.
         """
-        if manifest.files_dropped:
-            return None
         if self.files.is_local:
             return self.alteration(manifest)
-        for record in manifest.files:
-            path = f"{_artifact_path(manifest)}/{record.path}"
+        for path, record in published_files(manifest):
             size = self.files.size(path)
             if size != record.num_bytes:
                 return f"{self.uri}/{path} " + ("is missing" if size is None else f"has {size} bytes, not {record.num_bytes}")
@@ -77,8 +81,7 @@ class Store:
 
     def alteration(self, manifest: Manifest) -> str | None:
         """As `damage`, with every byte read on an object store too."""
-        for record in () if manifest.files_dropped else manifest.files:
-            path = f"{_artifact_path(manifest)}/{record.path}"
+        for path, record in published_files(manifest):
             try:
                 problem = _difference(self.files.sha256(path), record)
             except FileNotFoundError:
@@ -88,23 +91,16 @@ class Store:
         return None
 
     def fetch(self, key: str) -> Path:
-        """A local folder with the stage's files, every byte checked.
-
-        CorruptArtifactError if one is not as published; the stage is then set aside, to be computed again.
-        """
+        """A local folder with the stage's files, every byte checked; a LostArtifactError says why there is none."""
         manifest = self.manifest(key)
         if manifest is None or manifest.files_dropped:
-            raise FileNotFoundError(f"{key} has no files in {self.uri}")
-        try:
-            if not self.files.is_local:
-                with self._one_at_a_time(key):
-                    return self._cached(manifest)
-            problem = self.damage(manifest)
-            if problem is not None:
-                raise CorruptArtifactError(problem)
-        except CorruptArtifactError:
-            self.quarantine(key)
-            raise
+            raise LostArtifactError(key, None, f"{key} has no files in {self.uri}")
+        if not self.files.is_local:
+            with self._one_at_a_time(key):
+                return self._cached(manifest)
+        problem = self.damage(manifest)
+        if problem is not None:
+            raise LostArtifactError(key, manifest.attempt, problem)
         return self.files.local(_artifact_path(manifest))
 
     def publish(self, manifest: Manifest, folder: Path) -> Manifest:
@@ -175,22 +171,23 @@ class Store:
         aside = target.with_name(f".{manifest.attempt}.{uuid.uuid4().hex[:8]}")
         aside.mkdir(parents=True)
         try:
-            for record in manifest.files:
-                self._download(f"{_artifact_path(manifest)}/{record.path}", aside / record.path, record)
+            for path, record in published_files(manifest):
+                problem = self._download(path, aside / record.path, record)
+                if problem is not None:
+                    raise LostArtifactError(manifest.key, manifest.attempt, f"{self.uri}/{path} {problem}")
             aside.rename(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return target
 
-    def _download(self, path: str, target: Path, record: FileRecord) -> None:
+    def _download(self, path: str, target: Path, record: FileRecord) -> str | None:
+        """What is wrong with what came."""
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.files.download(path, target)
         except FileNotFoundError:
-            raise CorruptArtifactError(f"{self.uri}/{path} is missing") from None
-        problem = _problem(target, record)
-        if problem is not None:
-            raise CorruptArtifactError(f"{self.uri}/{path} {problem}")
+            return "is missing"
+        return _problem(target, record)
 
     @contextmanager
     def _one_at_a_time(self, key: str) -> Iterator[None]:
@@ -208,6 +205,12 @@ class Store:
 
     def _write_manifest(self, manifest: Manifest) -> None:
         self.files.write(_manifest_path(manifest.key), manifest.model_dump_json(indent=1).encode())
+
+
+def published_files(manifest: Manifest) -> Iterator[tuple[str, FileRecord]]:
+    """The files that a manifest names, each with its path in the store; none if they were dropped."""
+    for record in () if manifest.files_dropped else manifest.files:
+        yield f"{_artifact_path(manifest)}/{record.path}", record
 
 
 def _manifest_path(key: str) -> str:

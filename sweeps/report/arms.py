@@ -15,7 +15,7 @@ from sweeps.report.statistics import Draw, Resampled, draw, examples_digest, res
 from sweeps.results import Evaluation, PairId, PairResult, StudyResult
 from trainables.manifest import Manifest
 from trainables.metrics import METRICS, value_of
-from trainables.store import CorruptArtifactError, Store
+from trainables.store import LostArtifactError, Store
 
 _TOLERANCE = 1e-6
 """Between a manifest's number and the same number from its examples."""
@@ -100,7 +100,7 @@ def _read_arm(found: PairResult, store: Store, draws: dict[str, Draw]) -> Arm | 
     metric = evaluations[0].manifest.measurements[0].metric
     try:
         tables = [_read_examples(store, evaluation.manifest, metric) for evaluation in evaluations]
-    except (FileNotFoundError, CorruptArtifactError) as error:
+    except LostArtifactError as error:
         return Missing(f"examples cannot be read: {error}")
     published = [_published(evaluation.manifest, metric) for evaluation in evaluations]
     languages = {language: _language_score(tables, language, metric, draws) for language in published[0]}

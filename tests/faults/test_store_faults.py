@@ -18,9 +18,7 @@ pytestmark = pytest.mark.slow
 def test_what_is_harmed_is_found_set_aside_and_computed_again(undisturbed: Path, tmp_path: Path) -> None:
     home = copy_home(undisturbed, tmp_path)
     found = [Manifest.model_validate_json(text) for text in manifests(home).values()]
-    encoder = next(
-        each for each in found if each.spec["kind"] == "train" and "stage" not in each.spec["encoder"] and each.spec["steps"] == 20
-    )
+    encoder = next(each for each in found if is_intermediate(each))
     winner = next(
         each for each in found if each.spec["kind"] == "train" and each.spec["steps"] == 24 and each.files and not each.files_dropped
     )
@@ -41,6 +39,20 @@ def test_what_is_harmed_is_found_set_aside_and_computed_again(undisturbed: Path,
     assert "Stages were computed again 3 times because files in the store were damaged." in printed
     assert {path.name.split(".")[0] for path in (home / "store" / "quarantine").iterdir()} == {encoder.key, winner.key, evaluation.key}
     assert Watch(home).toll(STUDY, undisturbed) == Toll(corrupt=3), "the three that are set aside"
+
+
+def test_files_that_are_harmed_under_a_run_are_made_again_by_it(undisturbed: Path, tmp_path: Path) -> None:
+    home, said = tmp_path / "home", tmp_path / "said"
+    (encoder, *_) = (key for key, text in manifests(undisturbed).items() if is_intermediate(Manifest.model_validate_json(text)))
+    with said.open("w") as file, subprocess.Popen(command(STUDY, home), stdout=file, stderr=file, env=environment()) as sweep:
+        while sweep.poll() is None and encoder not in manifests(home):
+            time.sleep(0.01)
+        (weights,) = (home / "store" / "artifacts" / encoder).glob("*/model.safetensors")
+        flip(weights)
+    assert sweep.returncode == 0, said.read_text()
+    assert said.read_text().count("files damaged: ") == 1
+    assert "A stage was computed again because files in the store were damaged." in said.read_text()
+    assert Watch(home).toll(STUDY, undisturbed) == Toll(corrupt=1), "the one that was set aside"
 
 
 @pytest.fixture
@@ -68,6 +80,11 @@ def test_a_disk_that_fills_up_is_a_line_and_the_study_goes_on_when_there_is_room
     subprocess.run(["mount", "-o", "remount,size=4g", str(disk)], check=True)
     run(STUDY, home)
     assert Watch(home).toll(STUDY, undisturbed) == Toll()
+
+
+def is_intermediate(manifest: Manifest) -> bool:
+    """By the number of its steps."""
+    return manifest.spec["kind"] == "train" and "stage" not in manifest.spec["encoder"] and manifest.spec["steps"] == 20
 
 
 def flip(path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.plan import plan_study
+from sweeps.plan import Request, plan_study
 from sweeps.walk import Walk
 from tests.sweeps.simulation import builder_of, make_study, manifest_of, outcome, run
 from trainables.manifest import Manifest
@@ -158,3 +158,47 @@ def test_a_parent_whose_remaking_fails_takes_only_its_own_children_along():
     assert walk.is_finished
     assert {program.problem is None for program in walk.programs if program.pair.target != first.context.target} == {True}
     assert [program.problem for program in walk.programs if program.pair.target == first.context.target] != [None]
+
+
+def test_a_parent_whose_files_were_lost_meanwhile_is_made_again_once():
+    """Two children come back at the same time for want of the same files."""
+    study = make_study(targets=["xnli", "panx"], intermediates=["mnli"])
+    expected = outcome(run(study, {}, random.Random(0))[0])
+    walk = Walk(plan_study(builder_of(study)), lambda _: None)
+    encoder = walk.next()
+    assert encoder is not None
+    walk.finish(encoder.key, manifest_of(encoder))
+    handed_out: list[Request] = []
+    while (request := walk.next()) is not None:
+        handed_out.append(request)
+    first, second, *others = sorted(handed_out, key=lambda request: encoder.key not in request.parents)
+    assert encoder.key in second.parents
+    assert walk.remake(encoder.key, first.key) == encoder
+    assert walk.remake(encoder.key, second.key) is None
+    assert walk.next() == encoder
+    assert walk.next() is None, "its children wait"
+    for request in (encoder, *others):
+        walk.finish(request.key, manifest_of(request))
+    while not walk.is_finished:
+        again = walk.next()
+        assert again is not None
+        walk.finish(again.key, manifest_of(again))
+    assert outcome(walk) == expected
+
+
+def test_what_needs_a_parent_that_cannot_be_made_again_fails_at_once():
+    walk = Walk(plan_study(builder_of(make_study(targets=["xnli", "panx"], intermediates=["mnli"]))), lambda _: None)
+    encoder = walk.next()
+    assert encoder is not None
+    walk.finish(encoder.key, manifest_of(encoder))
+    children = []
+    while (request := walk.next()) is not None:
+        children += [request] if encoder.key in request.parents else []
+    walk.remake(encoder.key, children[0].key)
+    assert walk.next() == encoder
+    walk.fail(encoder.key, "planted")
+    walk.remake(encoder.key, children[1].key)
+    with_encoder = [program for program in walk.programs if program.pair.intermediate == "mnli"]
+    assert len(with_encoder) == 2
+    assert all("planted" in str(program.problem) for program in with_encoder)
+    assert all(program.problem is None for program in walk.programs if program not in with_encoder)

@@ -10,7 +10,7 @@ from tests.trainables.object_store import faulty, object_store
 from trainables import store_files
 from trainables.checkpoint import load_progress, save_progress
 from trainables.manifest import Cost, Manifest
-from trainables.store import CorruptArtifactError, Store
+from trainables.store import LostArtifactError, Store
 
 COST = Cost(started_at=0.0, seconds=1.0, device_seconds=1.0, num_tokens=1, num_examples=1, peak_memory_bytes=1, device="none")
 
@@ -77,7 +77,7 @@ def test_publishing_twice_harms_nothing(store, files):
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "delete"])
-def test_a_damaged_file_is_never_served_and_its_stage_is_set_aside(store, files, tmp_path, harm):
+def test_a_damaged_file_is_never_served(store, files, tmp_path, harm):
     published = store.publish(manifest(), files)
     path = f"artifacts/train-0/{published.attempt}/weights"
     content = store.files.read(path)
@@ -89,42 +89,44 @@ def test_a_damaged_file_is_never_served_and_its_stage_is_set_aside(store, files,
         store.files.delete(path)
     if harm != "flip" or store.files.is_local:
         assert "weights" in str(store.damage(published))
-    with pytest.raises(CorruptArtifactError, match="weights"):
+    with pytest.raises(LostArtifactError, match="weights") as lost:
         elsewhere(store, tmp_path).fetch("train-0")
-    assert store.keys() == frozenset()
-    assert len(store.files.names("quarantine")) == 1
+    assert (lost.value.key, lost.value.attempt) == ("train-0", published.attempt)
+    assert store.manifest("train-0") == published, "whoever only reads changes nothing"
     store.publish(manifest(), files)
     assert (store.fetch("train-0") / "weights").read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": "train-0"}', "another key"])
-def test_a_manifest_that_cannot_be_read_is_set_aside(store, files, content):
+def test_a_manifest_that_cannot_be_read_is_none_and_can_be_set_aside(store, files, content):
     published = store.publish(manifest(), files)
     if content == "another key":
         content = published.model_copy(update={"key": "train-1"}).model_dump_json().encode()
     store.files.write("manifests/train-0.json", content)
     assert store.manifest("train-0") is None
+    assert store.files.read("manifests/train-0.json") == content
+    store.quarantine("train-0")
     assert store.keys() == frozenset()
     (name,) = store.files.names("quarantine")
     assert store.files.read(f"quarantine/{name}") == content
 
 
 @pytest.mark.parametrize("path", ["../../outside", "/outside", "a/../../outside", ""])
-def test_a_manifest_whose_files_would_lie_elsewhere_is_set_aside(store, files, path):
+def test_a_manifest_whose_files_would_lie_elsewhere_is_none(store, files, path):
     published = store.publish(manifest(), files)
     content = json.loads(published.model_dump_json())
     content["files"][0]["path"] = path
     store.files.write("manifests/train-0.json", json.dumps(content).encode())
-    with pytest.raises(FileNotFoundError):
+    assert store.manifest("train-0") is None
+    with pytest.raises(LostArtifactError):
         store.fetch("train-0")
-    assert store.keys() == frozenset()
 
 
 def test_without_a_manifest_nothing_was_done(store, files):
     published = store.publish(manifest(), files)
     store.files.delete("manifests/train-0.json")
     assert store.manifest(published.key) is None
-    with pytest.raises(FileNotFoundError, match="train-0 has no files"):
+    with pytest.raises(LostArtifactError, match="train-0 has no files"):
         store.fetch("train-0")
 
 
@@ -136,7 +138,7 @@ def test_dropped_files_free_space_and_keep_the_numbers(store, files):
     assert kept is not None
     assert kept.score == 0.5
     assert store.damage(kept) is None
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(LostArtifactError):
         store.fetch("train-0")
     store.publish(manifest(), files)
     assert store.fetch("train-0").exists(), "made again when needed"
