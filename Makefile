@@ -16,8 +16,9 @@ studies: .venv/dev.stamp
 chaos: .venv/dev.stamp
 	$(BIN)/pytest tests/faults -m chaos
 
+# A process for each of two cores, which torch would otherwise both take.
 test: check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

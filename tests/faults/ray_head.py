@@ -14,6 +14,7 @@ from typing import NamedTuple
 import psutil
 
 from tests.faults.watch import Sample
+from tests.ports import free_port
 from tests.sweeps.processes import environment
 
 ROOT = Path(__file__).parents[2]
@@ -74,13 +75,6 @@ def samples(path: Path) -> Sequence[Sample]:
     """What the watcher has seen so far."""
     lines = path.read_text().rpartition("\n")[0].splitlines()
     return [Sample.model_validate_json(line) for line in lines]
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def is_taken(port: int) -> bool:

@@ -7,7 +7,6 @@ import pytest
 from sweeps.collect import collect, parse_size, verify
 from sweeps.leases import Leases
 from sweeps.study import StudyError
-from tests.trainables.object_store import object_store
 from trainables.manifest import Cost, Manifest
 from trainables.store import Store
 
@@ -18,14 +17,7 @@ MB = 10**6
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "path":
         return Store(str(tmp_path / "store"), tmp_path / "cache")
-    uri: str = request.getfixturevalue("bucket")
-    return Store(uri.replace("bucket/store", f"bucket/{tmp_path.name}"), tmp_path / "cache")
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    with object_store() as uri:
-        yield uri
+    return Store(request.getfixturevalue("bucket"), tmp_path / "cache")
 
 
 def publish(store: Store, folder: Path, key: str, started_at: float, parents: tuple[str, ...] = ()) -> Manifest:

@@ -13,22 +13,14 @@ from pathlib import Path
 import pytest
 
 from sweeps.leases import Driver, Leases
-from tests.trainables.object_store import object_store
 from trainables.store_files import StoreFiles
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with object_store() as uri:
-        yield uri
 
 
 @pytest.fixture(params=["path", "s3"])
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFiles:
     if request.param == "path":
         return StoreFiles(str(tmp_path))
-    uri: str = request.getfixturevalue("bucket")
-    return StoreFiles(uri.replace("bucket/store", f"bucket/{tmp_path.name}"))
+    return StoreFiles(request.getfixturevalue("bucket"))
 
 
 def _hold(uri: str, names: list[str], said: Connection) -> None:

@@ -105,3 +105,6 @@ def test_a_run_pauses_at_its_limit_and_the_same_command_goes_on(tmp_path: Path) 
     code, found, errors = end(start(tmp_path, "limited"))
     assert (code, found["trained"]) == (0, NUM_STAGES - num_done), errors
     assert num_attempts(tmp_path) == {1}
+    next((tmp_path / "store/manifests").glob("evaluate-*.json")).unlink()
+    code, found, errors = end(start(tmp_path, "limited", "--max-hours", "0.0000001"))
+    assert (code, found["trained"]) == (0, 1), f"a limit that its last stage reaches holds up nothing: {errors}"

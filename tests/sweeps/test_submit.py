@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from sweeps.study import StudyError
 from sweeps.study_file import load_study
 from sweeps.submit import MAX_PACKAGE_BYTES, package_of, write_package
+from tests.ports import free_ports
 from tests.sweeps.processes import environment, manifests, mlflow_runs
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ target_training: {max_length: 64}
 def head(tmp_path_factory):
     """The URL of a Ray head of its own, with authentication on, as the shipped cluster files start it."""
     folder = tmp_path_factory.mktemp("head")
-    port, dashboard, client, agent = _free_ports(4)
+    port, dashboard, client, agent = free_ports(4)
     words = [
         *("ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2", "--num-gpus=0"),
         "--resources",
@@ -81,16 +81,6 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     raise AssertionError(log.read_text())
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _environment(token: str = TOKEN) -> dict[str, str]:

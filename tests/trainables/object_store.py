@@ -1,7 +1,6 @@
 """An S3 server on loopback, and a proxy before it that answers with errors and delays."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,20 +12,22 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports import free_port
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @contextmanager
-def object_store() -> Iterator[str]:
-    """The URI of an empty bucket, with the address of its server."""
+def object_store() -> Iterator[int]:
+    """The port of a server with an empty bucket."""
     os.environ.update(CREDENTIALS)
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         _create_bucket(port)
-        yield _uri(port)
+        yield port
     finally:
         server.terminate()
         server.wait()
@@ -101,21 +102,15 @@ def faulty(uri: str) -> Iterator[tuple[str, Faults]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield _uri(server.server_address[1]), faults
+        yield uri.replace(target, f"127.0.0.1:{server.server_address[1]}"), faults
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _uri(port: int) -> str:
-    return f"s3://bucket/store?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def uri_below(port: int, prefix: str) -> str:
+    """A place in the bucket, with the address of its server."""
+    return f"s3://bucket/{prefix}?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
 
 
 def _create_bucket(port: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainables.object_store import faulty, object_store
+from tests.trainables.object_store import faulty
 from trainables import store_files
 from trainables.checkpoint import load_progress, save_progress
 from trainables.manifest import Cost, Manifest
@@ -31,17 +31,10 @@ def files(tmp_path):
     return folder
 
 
-@pytest.fixture(scope="module")
-def bucket():
-    with object_store() as uri:
-        yield uri
-
-
 @pytest.fixture(params=["path", "uri", "s3"])
 def store(request, tmp_path):
     if request.param == "s3":
-        bucket = request.getfixturevalue("bucket")
-        return Store(bucket.replace("bucket/store", f"bucket/{tmp_path.name}"), tmp_path / "cache")
+        return Store(request.getfixturevalue("bucket"), tmp_path / "cache")
     root = tmp_path / "store"
     return Store(str(root) if request.param == "path" else root.as_uri(), tmp_path / "cache")
 
