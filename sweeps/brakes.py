@@ -1,15 +1,15 @@
 """What makes a run start no further stage: a full disk, or a limit on what it may spend. The same command goes on from there."""
 
+import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from sweeps.study import StudyError
-from trainables.manifest import Cost
 
 MIN_FREE_BYTES = 2 * 10**9
 """Of each disk that a run writes to: what stages that are under way may still need."""
@@ -28,40 +28,72 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits()
 
 
-class Brakes:
-    """Watches the disks of some folders, and adds up what finished stages took; stages under way are counted at their end."""
+class Stop(NamedTuple):
+    """That no further stage may start."""
 
-    def __init__(self, folders: Sequence[Path], limits: Limits, min_free_bytes: int = MIN_FREE_BYTES) -> None:
-        self._folders, self._limits, self._min_free_bytes = folders, limits, min_free_bytes
-        self._device_s = self._cost = 0.0
+    reason: str
+    ends_stages: bool
+    """Whether what is under way has to keep a checkpoint and end; where the disk is full, that would take more than to let it end."""
+
+
+class Brakes:
+    """Watches the disks of some folders, and adds up what stages hold for as long as they hold it."""
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        limits: Limits,
+        min_free_bytes: int = MIN_FREE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folders, self._limits, self._min_free_bytes, self._clock = folders, limits, min_free_bytes, clock
+        self._under_way: dict[str, tuple[float, float]] = {}
+        """By stage, when it began and the devices that it holds."""
+        self._device_hours = self._cost = 0.0
+        """Of those that have ended."""
+        self._price = max(limits.prices.values()) if limits.prices else 0.0
+        """Of an hour of the device that was met last; before, and of what is unknown, the dearest."""
         self._without_price: str | None = None
-        self._looked_at_s = -_LOOK_EVERY_S
+        self._looked_at_s = -math.inf
         self._disk: str | None = None
 
-    def spent(self, cost: Cost) -> None:
-        """A stage was computed."""
-        self._device_s += cost.device_seconds
-        if self._limits.prices is None:
-            return
-        price = next((price for name, price in self._limits.prices.items() if name.lower() in cost.device.lower()), None)
-        if price is None:
-            self._without_price = cost.device
-        else:
-            self._cost += price * cost.device_seconds / 3600
+    def began(self, stage: str, num_devices: float) -> None:
+        """From now on a stage holds so many GPUs, or CPU threads where it uses none."""
+        self._under_way[stage] = (self._clock(), num_devices)
 
-    def reason(self) -> str | None:
+    def ended(self, stage: str, device: str | None) -> None:
+        """It holds nothing more; `device` is the name of what it ran on, if that is known."""
+        hours = self._hours_of(*self._under_way.pop(stage, (self._clock(), 0.0)))
+        if device is not None and self._limits.prices is not None:
+            self._meet(device, self._limits.prices)
+        self._device_hours += hours
+        self._cost += self._price * hours
+
+    def stop(self) -> Stop | None:
         """Why no further stage may start; None if one may."""
-        hours, limits = self._device_s / 3600, self._limits
+        limits = self._limits
+        under_way = sum(self._hours_of(*held) for held in self._under_way.values())
+        hours, cost = self._device_hours + under_way, self._cost + self._price * under_way
         if limits.device_hours is not None and hours >= limits.device_hours:
-            return f"{hours:.2f} device-hours were used, and --max-hours is {limits.device_hours:g}"
-        if limits.cost is not None and self._cost >= limits.cost:
-            return f"{self._cost:.2f} were spent, and --max-cost is {limits.cost:g}"
+            return Stop(f"{hours:.2f} device-hours were used, and --max-hours is {limits.device_hours:g}", True)
+        if limits.cost is not None and cost >= limits.cost:
+            return Stop(f"{cost:.2f} were spent, and --max-cost is {limits.cost:g}", True)
         if limits.cost is not None and self._without_price is not None:
-            return f"--prices has no price for {self._without_price!r}, so that --max-cost cannot be kept"
-        if time.monotonic() - self._looked_at_s >= _LOOK_EVERY_S:
-            self._looked_at_s = time.monotonic()
+            return Stop(f"--prices has no price for {self._without_price!r}, so that --max-cost cannot be kept", True)
+        if self._clock() - self._looked_at_s >= _LOOK_EVERY_S:
+            self._looked_at_s = self._clock()
             self._disk = self._full_disk()
-        return self._disk
+        return None if self._disk is None else Stop(self._disk, False)
+
+    def _hours_of(self, began_at: float, num_devices: float) -> float:
+        return (self._clock() - began_at) * num_devices / 3600
+
+    def _meet(self, device: str, prices: Mapping[str, float]) -> None:
+        price = next((price for name, price in prices.items() if name.lower() in device.lower()), None)
+        if price is None:
+            self._without_price = device
+        else:
+            self._price = price
 
     def _full_disk(self) -> str | None:
         for folder in self._folders:

@@ -1,6 +1,8 @@
 """Runs a walk on a Ray cluster: one Tuner for the whole plan, actors kept warm from stage to stage."""
 
+import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from sweeps.node_types import NodeTypes, node_types
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
+from trainables.interruption import InterruptedStageError
 from trainables.specs import Job
 from trainables.store import Store
 
@@ -35,6 +38,9 @@ _DRIVER_SLOTS = 64
 """Stages of many workers that may be under way at once: their own trials hold nothing else, or they would wait for each other."""
 
 
+_ANSWERS_WITHIN_S = 10.0
+
+
 @contextmanager
 def cluster(resources: Resources) -> Iterator[int]:
     """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
@@ -44,7 +50,11 @@ def cluster(resources: Resources) -> Iterator[int]:
 
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": _ENVIRONMENT})
+        try:
+            _check_answers(address)
+            ray.init(address=address, log_to_driver=False, logging_level="error", runtime_env={"env_vars": _ENVIRONMENT})
+        except OSError as error:
+            raise StudyError(f"RAY_ADDRESS {address}: {error}; start a cluster there, or unset it to run on this machine") from None
     else:
         ray.init(
             address="local",
@@ -64,6 +74,13 @@ def cluster(resources: Resources) -> Iterator[int]:
         yield resources.max_concurrent or num_asked_for(resources, found, types, may_grow=bool(address))
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raises an OSError if nobody listens at a host's port; Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S).close()
 
 
 class Ended(NamedTuple):
@@ -88,7 +105,7 @@ def run_walk(
     """Runs every stage of the walk, so many at once, until the end or until the brakes stop it."""
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
 
-    from sweeps.plan_searcher import PlanSearcher
+    from sweeps.plan_searcher import PlanSearcher, Starts
 
     searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes)
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
@@ -106,11 +123,31 @@ def run_walk(
                 name="tune",
                 storage_path=str(Path(scratch).resolve()),
                 verbose=0,
+                callbacks=[Starts(searcher)],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),  # the stages' own are in the store
             ),
         )
-        tuner.fit()
+        with _expected_left_out():
+            tuner.fit()
     return Ended(searcher.tracebacks, searcher.paused)
+
+
+@contextmanager
+def _expected_left_out() -> Iterator[None]:
+    """Without Tune's tracebacks of what the driver says in a line; of workers that are lost there is no other account."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        is_interruption = record.exc_info is not None and isinstance(record.exc_info[1], InterruptedStageError)
+        return not is_interruption and "Trials did not complete" not in record.getMessage()
+
+    loggers = [logging.getLogger(f"ray.tune.{name}") for name in ("execution.tune_controller", "tune")]
+    for logger in loggers:
+        logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_news)
 
 
 def _trial(resources: Resources) -> Any:

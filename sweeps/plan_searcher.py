@@ -4,8 +4,10 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from ray.tune import Callback
+from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from sweeps.brakes import Brakes
@@ -14,7 +16,9 @@ from sweeps.journal import Journal
 from sweeps.leases import Leases
 from sweeps.plan import Request
 from sweeps.walk import Walk
+from trainables.interruption import Reason
 from trainables.manifest import CurvePoint
+from trainables.ray_notices import stop_workers
 from trainables.specs import Job
 from trainables.store import Store
 
@@ -25,6 +29,13 @@ LOOK_EVERY_S = 2.0
 _SETTLE_EVERY = 1000
 """Stages after which all that is known so far is taken for lasting: to look through it for garbage holds the driver up for seconds,
 once there are tens of thousands."""
+
+
+class _HandedOut(NamedTuple):
+    """A stage that a trial has."""
+
+    request: Request
+    num_devices: float
 
 
 class PlanSearcher(Searcher):
@@ -51,7 +62,10 @@ class PlanSearcher(Searcher):
         self._elsewhere: dict[str, Request] = {}
         """Stages that other drivers build."""
         self._looked_at_s = time.monotonic()
-        self._requests: dict[str, Request] = {}
+        self._handed_out: dict[str, _HandedOut] = {}
+        """By trial."""
+        self._interrupted: dict[str, Reason] = {}
+        """By trial, of those that kept a checkpoint and are about to end."""
         self._num_tries: Counter[str] = Counter()
         self._num_ended = 0
         self.tracebacks: dict[str, str] = {}
@@ -61,17 +75,25 @@ class PlanSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next stage's job, and the GPUs that it holds."""
-        self.paused = None if self._walk.is_finished else self._brakes.reason()
-        if self.paused is not None:
-            return None if self._requests else str(self.FINISHED)
+        if self._is_paused():
+            return None if self._handed_out else str(self.FINISHED)
         request = self._next()
         if request is None:
             assert self._walk.is_finished or self._walk.is_running, "a plan that is not finished has something ready or running"
             return str(self.FINISHED) if self._walk.is_finished else None
-        self._requests[trial_id] = request
-        self._journal.started(request)
         gpus = self._shares.of(request)
-        return {"job": self._make_job(request, gpus).model_dump_json(), "gpus": gpus}
+        job = self._make_job(request, gpus)
+        self._handed_out[trial_id] = _HandedOut(request, job.num_devices)
+        self._journal.started(request)
+        return {"job": job.model_dump_json(), "gpus": gpus}
+
+    def _is_paused(self) -> bool:
+        """Whether no stage may start any more, though there is one; those under way are asked to end if they have to."""
+        stop = None if self._walk.is_finished else self._brakes.stop()
+        if stop is not None and stop.ends_stages and self.paused is None:
+            stop_workers()
+        self.paused = None if stop is None else stop.reason
+        return stop is not None
 
     def _next(self) -> Request | None:
         """A stage that may start, and that nobody else builds or has built meanwhile."""
@@ -106,21 +128,32 @@ class PlanSearcher(Searcher):
         self._journal.settle()
         return True
 
+    def on_trial_start(self, trial_id: str) -> None:
+        """A stage has what it needs; `Starts` tells, for Tune tells no searcher."""
+        self._brakes.began(trial_id, self._handed_out[trial_id].num_devices)
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """A dev evaluation."""
+        """A dev evaluation, or that the stage is interrupted."""
         if "point" in result:
-            self._journal.reported(self._requests[trial_id], CurvePoint.model_validate_json(result["point"]))
+            self._journal.reported(self._handed_out[trial_id].request, CurvePoint.model_validate_json(result["point"]))
+        if "interrupted" in result:
+            self._interrupted[trial_id] = result["interrupted"]
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The end of a stage: in the store, failed by its own doing, or lost with its machine."""
-        request = self._requests.pop(trial_id)
+        """The end of a stage: in the store, interrupted, failed by its own doing, or lost with its machine."""
+        request = self._handed_out.pop(trial_id).request
         key = request.key
         result = result or {}
         manifest = None if error or "error" in result else self._store.manifest(key)
+        self._brakes.ended(trial_id, None if manifest is None else manifest.cost.device)
+        interruption = self._interrupted.pop(trial_id, None)
         if manifest is not None:
             self._shares.learn(request, manifest)
-            self._brakes.spent(manifest.cost)
             self._walk.finish(key, manifest)
+        elif interruption is not None:
+            if interruption == "node reclaimed":
+                self._journal.retried(request, interruption)
+            self._walk.retry(key)
         elif "lost" in result and self._may_try_again(key):
             self._remake(result["lost"], key)
         elif "error" in result:
@@ -166,3 +199,14 @@ class PlanSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a study is continued from the store."""
+
+
+class Starts(Callback):
+    """Tells the searcher of the trials that start."""
+
+    def __init__(self, searcher: PlanSearcher) -> None:
+        self._searcher = searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002, so named by Tune
+        """Its actor has what the trial asked for."""
+        self._searcher.on_trial_start(trial.trial_id)

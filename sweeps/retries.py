@@ -10,8 +10,12 @@ from pydantic import ValidationError
 
 from trainables.specs import Record
 
-Cause = Literal["worker lost", "files damaged"]
-_WORDS: dict[Cause, str] = {"worker lost": "a worker was lost", "files damaged": "files in the store were damaged"}
+Cause = Literal["worker lost", "node reclaimed", "files damaged"]
+_WORDS: dict[Cause, str] = {
+    "worker lost": "a worker was lost",
+    "node reclaimed": "a node was reclaimed",
+    "files damaged": "files in the store were damaged",
+}
 
 
 class Retry(Record):

@@ -6,7 +6,8 @@ from typing import Any
 
 from ray import tune
 
-from sweeps.trial import trial_failure, trial_result
+from sweeps.trial import trial_failure, trial_interruption, trial_result
+from trainables.interruption import InterruptedStageError
 from trainables.lane import Lane
 from trainables.manifest import CurvePoint
 from trainables.ray_task import WorkerLostError, run_stage_in_task
@@ -44,6 +45,9 @@ def _results(text: str, lane: Lane) -> Iterator[dict[str, Any]]:
     try:
         for point in _run_elsewhere(Job.model_validate_json(text), lane):
             yield trial_result(point)
+    except InterruptedStageError as error:
+        yield trial_interruption(error)
+        raise
     except WorkerLostError:
         raise
     except Exception as error:  # as `trial_failure` says

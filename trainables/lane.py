@@ -24,6 +24,7 @@ from ray.util.queue import Empty, Queue
 
 from trainables.manifest import CurvePoint
 from trainables.ranks import as_first_says, gathered, is_first
+from trainables.ray_notices import notices
 from trainables.ray_task import WorkerLostError
 from trainables.specs import Job
 from trainables.stage import run_stage
@@ -69,9 +70,9 @@ class Lane:
         """Runs the stage on `job.num_workers` workers of `job.num_threads` CPUs, and a GPU if it uses one; yields its dev evaluations.
 
         Whoever calls this must hold none of the resources that the workers need, or it waits for itself. The store must be
-        reachable from every node: a failed attempt goes on from its progress checkpoints. A `WorkerLostError` is the machines' doing;
-        what else is raised, a worker raised. After either the next stage gets new workers: where one rank raised, the others may be left
-        in the middle of a collective.
+        reachable from every node: a failed attempt goes on from its progress checkpoints. A `WorkerLostError` is the machines'
+        doing, an `InterruptedStageError` was asked for; what else is raised, a worker raised. After each of them the next stage gets
+        new workers: where one rank raised, the others may be left in the middle of a collective.
         """
         self._stop_timer()
         shape = _Shape(job.num_workers, job.num_threads, job.use_gpu)
@@ -126,6 +127,7 @@ class Lane:
 def _open(shape: _Shape, store: str) -> _Group:
     _free_orphans()
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # else the end is noticed up to 2 s late
+    os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"  # it would start the workers anew, who know nothing of the stage
     jobs, said = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
     # a name of its own for each: Ray Train silently goes on from what it finds under an old one
     name, folder = f"lane-{uuid.uuid4().hex[:12]}", f"{store if '://' in store else Path(store).absolute()}/ray_train"
@@ -181,7 +183,7 @@ def _take_stages(config: dict[str, Any]) -> None:
         _internal_kv_put(f"{_HELD}{get_current_placement_group().id.hex()}", config["jobs"].actor._actor_id.hex())
     while (text := as_first_says(config["jobs"].get() if is_first() else None)) is not None:
         job = Job.model_validate_json(text)
-        run_stage(job, Store(job.store, Path(job.cache)), config["said"].put if is_first() else _ignore)
+        run_stage(job, Store(job.store, Path(job.cache)), config["said"].put if is_first() else _ignore, notices())
         gathered(None)  # what one raises after the first has published still belongs to this stage
         if is_first():
             config["said"].put(None)

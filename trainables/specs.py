@@ -409,3 +409,8 @@ class Job(Record):
     """For each dev evaluation, the score under which this trial is pruned; empty prunes nothing."""
     checkpoint_every_s: Annotated[float, Field(gt=0)]
     """Seconds between progress checkpoints."""
+
+    @property
+    def num_devices(self) -> float:
+        """What all workers hold together: GPUs, or CPU threads where they use none."""
+        return self.num_workers * (self.gpu_share if self.use_gpu else self.num_threads)

@@ -20,6 +20,7 @@ from trainables.devices import device_memory_bytes, device_name, peak_memory_byt
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import texts_of
 from trainables.heads import HeadShape
+from trainables.interruption import IsInterrupted, never
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary
 from trainables.model import add_decoder, empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
@@ -70,10 +71,11 @@ class Outcome(NamedTuple):
     """Spent by attempts that died."""
 
 
-def run_stage(job: Job, store: Store, report: Report) -> Manifest:
+def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrupted = never) -> Manifest:
     """Computes the stage of `job` and publishes it; dev evaluations go to `report` as they come.
 
-    Where a process group is up, every rank calls this; rank 0 alone publishes, and the others return what it wrote.
+    A training that is interrupted raises an InterruptedStageError; any other stage goes on to its end. Where a process group is up, every
+    rank calls this; rank 0 alone publishes, and the others return what it wrote.
     """
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
@@ -86,7 +88,7 @@ def run_stage(job: Job, store: Store, report: Report) -> Manifest:
             case InitSpec():
                 outcome = _initialise(job.spec, job, folder)
             case TrainSpec():
-                outcome = _train(job.spec, job, store, device, report, folder)
+                outcome = _train(job.spec, job, store, device, report, is_interrupted, folder)
             case EvaluateSpec():
                 outcome = _evaluate(job.spec, job, store, device, folder)
             case BenchmarkSpec():
@@ -117,7 +119,9 @@ def _initialise(spec: InitSpec, job: Job, folder: Path) -> Outcome:
     return Outcome(data=tuple(uses), num_examples=len(examples))
 
 
-def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report: Report, folder: Path) -> Outcome:
+def _train(
+    spec: TrainSpec, job: Job, store: Store, device: torch.device, report: Report, is_interrupted: IsInterrupted, folder: Path
+) -> Outcome:
     source = _source(spec.encoder, job, store)
     tokenizer = _tokenizer(source)
     _check_length(spec, tokenizer)
@@ -168,6 +172,7 @@ def _train(spec: TrainSpec, job: Job, store: Store, device: torch.device, report
         checkpoint_every_s=job.checkpoint_every_s,
         fetch_checkpoints=store.fetch_progress,
         keep_checkpoints=store.keep_progress,
+        is_interrupted=is_interrupted,
         shard_on=device if is_sharded else None,
     )
     if trained.status == "done" and is_first():
@@ -284,11 +289,10 @@ def _publish(job: Job, store: Store, outcome: Outcome, cost: Cost, folder: Path)
 
 def _cost(job: Job, outcome: Outcome, started_at: float, device: torch.device) -> Cost:
     seconds = time.time() - started_at + outcome.seconds_before
-    num_devices = job.num_workers * job.gpu_share if job.use_gpu else job.num_workers * job.num_threads
     return Cost(
         started_at=started_at,
         seconds=seconds,
-        device_seconds=seconds * num_devices,
+        device_seconds=seconds * job.num_devices,
         num_tokens=outcome.num_tokens,
         num_examples=outcome.num_examples,
         peak_memory_bytes=peak_memory_bytes(device),

@@ -20,13 +20,14 @@ from torch.nn.utils import clip_grad_norm_
 from trainables.features import Features
 from trainables.flops import step_flops
 from trainables.frozen_layers import Kept, States, keep_frozen, sum_of_squares
+from trainables.interruption import InterruptedStageError, IsInterrupted, Reason, never
 from trainables.layers import Rule, depth_of, is_trained, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
 from trainables.model import Model
 from trainables.packing import take, token_rows, unit_bounds
 from trainables.parallel import Spread
 from trainables.progress import DevScore, Point, Progress, Saver, is_out_of_patience, remember, resume
-from trainables.ranks import as_first_says
+from trainables.ranks import as_first_says, gathered
 from trainables.schedule import Turn, count_steps, draw_turns, draw_units, space_evals, warm_up_and_decay
 from trainables.seeds import derive_seed, generator
 from trainables.vocabulary_cut import cut_vocabulary
@@ -108,6 +109,7 @@ def train(
     checkpoint_every_s: float = math.inf,
     fetch_checkpoints: Callable[[Path], None] = lambda _folder: None,
     keep_checkpoints: Callable[[Path], None] = lambda _folder: None,
+    is_interrupted: IsInterrupted = never,
     max_tokens: int = 8192,
     shard_on: torch.device | None = None,
 ) -> Trained:
@@ -119,7 +121,8 @@ def train(
     once, which changes no result. FloatingPointError if a loss is not finite.
 
     Checkpoints lie below the folder `checkpoints`; where that does not outlive the machine, `keep_checkpoints` copies a folder of them to
-    where `fetch_checkpoints` finds it.
+    where `fetch_checkpoints` finds it. Where `is_interrupted` gives a reason, on whichever rank, one more is written, and then an
+    InterruptedStageError is raised.
     """
     course = settle(spec, mixture)
     num_steps = course.num_steps
@@ -161,7 +164,8 @@ def train(
 
             progress.count(batch.features, batch_flops(model, trained, batch))
             is_eval = progress.step in course.eval_steps
-            if progress.step % CHECK_EVERY_STEPS and progress.step < num_steps and not is_eval:
+            is_last = progress.step == num_steps
+            if progress.step % CHECK_EVERY_STEPS and not (is_last or is_eval) and (spread.num_ranks > 1 or is_interrupted() is None):
                 continue
             check_finite(progress.losses_K[: progress.step], spec, num_steps)
             progress.step_seconds += time.monotonic() - stepped_at
@@ -176,9 +180,12 @@ def train(
                 is_pruned = is_below(score, stop_below, len(progress.curve) - 1)
                 if is_pruned or is_out_of_patience(spec.patience, progress):
                     break
-            if saver.is_due():
+            reason = None if is_last or checkpoints is None else first_reason(is_interrupted)
+            if reason is not None or saver.is_due():
                 progress.seconds = seconds_before + time.monotonic() - began_at
                 saver.save(spread, optimizer, progress)
+            if reason is not None:
+                raise InterruptedStageError(reason)
             stepped_at = time.monotonic()
 
     if spec.keep == "best" and progress.best_weights is not None:
@@ -296,6 +303,11 @@ def evaluate(model: Model, evaluate_dev: Callable[[Model], DevScore]) -> DevScor
     found = evaluate_dev(model)
     model.train()
     return as_first_says(found)
+
+
+def first_reason(is_interrupted: IsInterrupted) -> Reason | None:
+    """Why some rank has to end, if one has; every rank asks, and all hear the same."""
+    return next((reason for reason in gathered(is_interrupted()) if reason is not None), None)
 
 
 def check_finite(losses_K: Tensor, spec: "TrainSpec", num_steps: int) -> None:

@@ -47,11 +47,32 @@ def head(*options: str, port: int | None = None, **settings: str) -> Iterator[He
             _wait_for(port, started, Path(log.name))
             yield Head(started, {**environment(), **shared, "RAY_ADDRESS": f"127.0.0.1:{port}"})
         finally:
-            everything = [*started.children(recursive=True), started]
-            for process in everything:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(everything, timeout=10)
+            _end(started)
+
+
+@contextlib.contextmanager
+def node(cluster: Head, *options: str) -> Iterator[psutil.Popen]:
+    """One more node of a cluster; all of it descends from the process, which takes it down at a SIGTERM."""
+    command = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", cluster.environment["RAY_ADDRESS"]),
+        *("--dashboard-agent-listen-port", str(free_port()), "--disable-usage-stats", *options),
+    ]
+    started = psutil.Popen(command, env=cluster.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield started
+    finally:
+        _end(started)
+
+
+def _end(process: psutil.Popen) -> None:
+    """And all that descends from it."""
+    everything = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        everything = [*process.children(recursive=True), process]
+    for each in everything:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    psutil.wait_procs(everything, timeout=10)
 
 
 @contextlib.contextmanager

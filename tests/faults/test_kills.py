@@ -11,7 +11,7 @@ from tests.faults.points import ENDING, PUBLISHING, SPOOLING, WALKING, killed_at
 from tests.sweeps.processes import manifests, polystilts, run
 from trainables.manifest import Manifest
 
-pytestmark = pytest.mark.chaos
+pytestmark = pytest.mark.slow
 
 
 def test_twenty_random_kills_lose_nothing_and_repeat_nothing(undisturbed: Path, tmp_path: Path) -> None:
@@ -20,6 +20,7 @@ def test_twenty_random_kills_lose_nothing_and_repeat_nothing(undisturbed: Path, 
     assert storm(STUDY, tmp_path / "home", undisturbed, 20, random.Random(seed)) == Toll(), f"random.Random({seed})"
 
 
+@pytest.mark.chaos
 def test_a_driver_that_dies_between_two_writes_leaves_the_next_one_no_doubt(undisturbed: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     watch = Watch(home)
@@ -34,6 +35,7 @@ def test_a_driver_that_dies_between_two_writes_leaves_the_next_one_no_doubt(undi
     assert not [key for key in dropped if listing(home / "store" / "artifacts" / key)], "what the dead left of losers is gone"
 
 
+@pytest.mark.chaos
 def test_a_report_that_is_cut_short_is_written_again(undisturbed: Path, tmp_path: Path) -> None:
     home = copy_home(undisturbed, tmp_path)
     watch = Watch(home)
@@ -46,6 +48,7 @@ def test_a_report_that_is_cut_short_is_written_again(undisturbed: Path, tmp_path
     assert [name for name in listing(other) if (folder / name).read_bytes() != (other / name).read_bytes()] == []
 
 
+@pytest.mark.chaos
 def test_a_spool_that_was_being_written_or_read_says_nothing_twice(undisturbed: Path, tmp_path: Path) -> None:
     home = copy_home(undisturbed, tmp_path)
     (home / "mlflow.db").unlink()

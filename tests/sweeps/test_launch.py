@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from sweeps.launch import check_node_types, num_asked_for
+from sweeps.launch import check_node_types, cluster, num_asked_for
 from sweeps.node_types import read_node_types
 from sweeps.study import Resources, StudyError
+from tests.ports import free_port
 
 FILE = """
 head_node_type: head
@@ -54,3 +55,10 @@ def test_what_no_node_type_can_serve_is_refused(resources):
 
 def test_what_some_node_type_can_serve_is_not():
     check_node_types(Resources(cpus_per_worker=32, gpus_per_worker=1, workers=4), TYPES)
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch):
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(StudyError, match=f"RAY_ADDRESS {address}: .*Connection refused"), cluster(Resources()):
+        pass

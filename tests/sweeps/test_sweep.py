@@ -1,6 +1,5 @@
 """Whole sweeps, as a user runs them: the planted truth is found, nothing is done twice, and a killed driver loses nothing."""
 
-import random
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pyarrow.csv
 import pytest
 
-from tests.sweeps.processes import command, environment, left_running, manifests, mlflow_runs, results, run, run_and_kill
+from tests.sweeps.processes import command, environment, manifests, mlflow_runs, results, run
 from trainables.manifest import Manifest
 from trainables.pocket.truth import is_helpful
 
@@ -97,31 +96,6 @@ def test_a_flipped_byte_is_found_and_rebuilt(finished, tmp_path):
     printed = run(SMALL, home)
     assert "was altered" in printed
     assert results(home, "small") == results(finished, "small")
-
-
-def test_a_killed_driver_loses_nothing_and_repeats_nothing(finished, tmp_path):
-    draw = random.Random(time.time_ns())
-    num_stages = len(manifests(finished))
-    moments = sorted((draw.randrange(num_stages), draw.uniform(0, 2)) for _ in range(3))
-    print(f"killed after {moments}")
-    home = tmp_path / "home"
-    for after_stages, wait_s in [(0, draw.uniform(0, 8)), *moments]:
-        before = manifests(home)
-        run_and_kill(SMALL, home, after_stages, wait_s)
-        kept = manifests(home)
-        changed = {
-            key for key in before if Manifest.model_validate_json(kept[key]).attempt != Manifest.model_validate_json(before[key]).attempt
-        }
-        assert not changed, "a committed stage was executed again"
-    run(SMALL, home)
-    assert results(home, "small") == results(finished, "small")
-    assert set(manifests(home)) == set(manifests(finished))
-    runs = mlflow_runs(home, "small")
-    keys = Counter(each.data.tags["stage_key"] for each in runs)
-    assert max(keys.values()) == 1, "a run is there twice"
-    assert set(keys) == {each.data.tags["stage_key"] for each in mlflow_runs(finished, "small")}
-    assert not [each for each in runs if each.info.status == "RUNNING"]
-    assert not left_running(home), "a killed driver left processes running"
 
 
 def test_a_study_of_two_workers_finds_what_one_finds(tmp_path):

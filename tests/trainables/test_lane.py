@@ -21,7 +21,7 @@ from trainables.manifest import CurvePoint, Manifest
 from trainables.ray_task import WorkerLostError, run_stage_in_task
 from trainables.specs import Job
 from trainables.stage import run_stage
-from trainables.store import Store
+from trainables.store import LostArtifactError, Store
 
 
 def ignore(_point: CurvePoint) -> None:
@@ -177,7 +177,7 @@ def test_a_stage_that_raises_is_followed_by_one_that_works_and_nothing_is_left_o
     held = all_held()
 
     short = Lane(idle_s=0.5)
-    with pytest.raises(FileNotFoundError, match="train-0000000000000000 has no files"):
+    with pytest.raises(LostArtifactError, match="train-0000000000000000 has no files"):
         list(short.run(train_job(folder, "train-0000000000000000", {"num_workers": 2})))
     assert placement_groups() == held[0]
     run(short, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))

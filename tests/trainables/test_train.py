@@ -1,5 +1,6 @@
 """The training loop: what may not change a digit does not, and what stops a training does."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model, toy_spec
-from trainables.checkpoint import save_progress
+from trainables.checkpoint import load_progress, save_progress
 from trainables.family import FAMILIES
 from trainables.features import IGNORED, Features
 from trainables.inference import predict
+from trainables.interruption import InterruptedStageError
 from trainables.layers import Rule, depth_of, thawed
 from trainables.manifest import Measurement
 from trainables.masking import Vocabulary, mask_tokens, read_vocabulary
@@ -116,6 +118,21 @@ def test_a_resumed_training_is_the_uninterrupted_one(kinds: list[str], unfreezin
     assert resumed.kept.step == 30
     for name, weight in straight_model.state_dict().items():
         assert torch.equal(weight, resumed_model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("step", [33, 40])
+def test_an_interrupted_training_goes_on_at_its_next_step(step: int, tmp_path: Path) -> None:
+    """Between two looks at the losses, and at one; by itself it would write no checkpoint."""
+    straight = run(toy_model("bert", tmp_path / "a", "tagging", dropout=0.1), "tagging", steps=60)
+    steps = itertools.count(1)  # it is asked after each step
+    interrupt: dict[str, Any] = {"is_interrupted": lambda: "node reclaimed" if next(steps) >= step else None}
+    options: dict[str, Any] = {"checkpoints": tmp_path / "progress", "checkpoint_every_s": 1e6}
+    with pytest.raises(InterruptedStageError, match="node reclaimed"):
+        run(toy_model("bert", tmp_path / "b", "tagging", dropout=0.1), "tagging", steps=60, options=options | interrupt)
+    saved: Any = load_progress(tmp_path / "progress")
+    assert saved["progress"]["step"] == step
+    resumed = run(toy_model("bert", tmp_path / "b", "tagging", dropout=0.1), "tagging", steps=60, options=options)
+    np.testing.assert_array_equal(resumed.losses_K, straight.losses_K)
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
