@@ -185,11 +185,11 @@ def num_asked_for(resources: Resources, found: Mapping[str, float], types: NodeT
 def check_node_types(resources: Resources, types: NodeTypes) -> None:
     """Refuses a stage that no node of a cluster that grows can ever serve."""
     worker = _worker(resources, resources.most_gpus)
-    if types.num_fitting(worker) >= resources.workers:
+    if types.num_fitting(worker) >= resources.fewest_workers:
         return
     there = "; ".join(f"{kind.max_nodes} {kind.name} of {_amounts(kind.resources)}" for kind in (types.head, *types.workers))
     raise StudyError(
-        f"resources: {resources.workers} workers need {_amounts(worker)} each, but the most that this cluster grows to is {there}; "
+        f"resources: {resources.fewest_workers} workers need {_amounts(worker)} each, but the most that this cluster grows to is {there}; "
         "lower cpus_per_worker, gpus_per_worker or workers, or launch a cluster that has them"
     )
 

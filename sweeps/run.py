@@ -387,6 +387,7 @@ def _job(opened: Opened, request: Request, gpus: float) -> Job:
         num_threads=resources.cpus_per_worker,
         places=tuple(opened.builder.synthetic.places.items()),
         num_workers=resources.workers if is_spread(request.spec) else 1,
+        fewest_workers=resources.fewest_workers if is_spread(request.spec) else 1,
         is_sharded=opened.study.models[request.context.model].weights == "sharded",
         use_gpu=gpus > 0,
         gpu_share=gpus or 1.0,

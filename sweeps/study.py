@@ -121,6 +121,8 @@ class Resources(Record):
 
     workers: Annotated[int, Field(gt=0)] = 1
     """Processes that share a training, an evaluation or the writing of examples, by Ray Train and Ray Data where there are several."""
+    min_workers: Annotated[int, Field(gt=0)] | None = None
+    """With so many a stage makes do where a cluster has no more for now; by default with no fewer than `workers`."""
     cpus_per_worker: Annotated[int, Field(gt=0)] = 1
     gpus_per_worker: Annotated[float | Literal["auto"], BeforeValidator(number_of_gpus)] = 0
     """`auto`: a whole one for the first stage of its like, then as many on one GPU as the measured memory lets fit."""
@@ -128,11 +130,22 @@ class Resources(Record):
     """Stages handed to the cluster at once; by default what it can hold now."""
 
     @model_validator(mode="after")
+    def _bounds(self) -> "Resources":
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(f"min_workers: {self.min_workers}, but workers is {self.workers}; it is the most that a stage has")
+        return self
+
+    @model_validator(mode="after")
     def _gpus(self) -> "Resources":
         if self.workers > 1 and self.gpus_per_worker not in (0, 1):
             given = self.gpus_per_worker if self.gpus_per_worker == "auto" else f"{self.gpus_per_worker:g}"
             raise ValueError(f"gpus_per_worker: {given}, but each of {self.workers} workers computes on one GPU; set it to 1")
         return self
+
+    @property
+    def fewest_workers(self) -> int:
+        """That a stage makes do with."""
+        return self.min_workers or self.workers
 
     @property
     def uses_gpus(self) -> bool:

@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_list, _internal_kv_put
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
-from ray.util.placement_group import PlacementGroup, get_current_placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, get_current_placement_group, placement_group, remove_placement_group
 from ray.util.queue import Empty, Queue
 
 from trainables.manifest import CurvePoint
@@ -32,6 +32,8 @@ from trainables.store import Store
 
 IDLE_S = 5.0
 """A lane that has had no stage for so long gives its resources back."""
+GROW_WITHIN_S = 180.0
+"""A lane that makes do with fewer workers waits no longer for more: about what a machine of a cloud needs to come."""
 _POLL_S = 0.2
 _HELD = "polystilts-lane:"
 """Before the id of a lane's placement group in the cluster's key-value store; the value is the actor with its jobs, which lives as long."""
@@ -43,6 +45,11 @@ class _Shape(NamedTuple):
     num_workers: int
     num_threads: int
     use_gpu: bool
+
+    @property
+    def of_each(self) -> dict[str, float]:
+        """Resources of a worker, as Ray names them."""
+        return {"CPU": float(self.num_threads)} | ({"GPU": 1.0} if self.use_gpu else {})
 
 
 class _Group(NamedTuple):
@@ -60,14 +67,16 @@ class _Group(NamedTuple):
 class Lane:
     """A place for stages of several workers, one after another; holds resources from a stage's start until it has been idle for a while."""
 
-    def __init__(self, idle_s: float = IDLE_S) -> None:
-        self._idle_s = idle_s
+    def __init__(self, idle_s: float = IDLE_S, grow_within_s: float = GROW_WITHIN_S) -> None:
+        self._idle_s, self._grow_within_s = idle_s, grow_within_s
         self._group: _Group | None = None
         self._timer: threading.Timer | None = None
         self._is_busy = False
 
     def run(self, job: Job) -> Iterator[CurvePoint]:
         """Runs the stage on `job.num_workers` workers of `job.num_threads` CPUs, and a GPU if it uses one; yields its dev evaluations.
+
+        Of a job that makes do with fewer they are as many as there is room for when the lane opens, or finds more room for the next stage.
 
         Whoever calls this must hold none of the resources that the workers need, or it waits for itself. The store must be
         reachable from every node: a failed attempt goes on from its progress checkpoints. A `WorkerLostError` is the machines'
@@ -76,12 +85,13 @@ class Lane:
         """
         self._stop_timer()
         shape = _Shape(job.num_workers, job.num_threads, job.use_gpu)
-        if self._group is not None and (self._group.shape != shape or self._group.fitting.done()):  # done: lost while it was idle
+        fewest = job.fewest_workers or job.num_workers
+        if self._group is not None and not _serves(self._group, shape, fewest):
             self._close()
-        self._group = group = self._group or _open(shape, job.store)
+        self._group = group = self._group or _open(shape, fewest, self._grow_within_s, job.store)
         self._is_busy = True
         try:
-            group.jobs.put(job.model_dump_json())
+            group.jobs.put(job.model_copy(update={"num_workers": group.shape.num_workers}).model_dump_json())
             yield from _points(group)
         except (ray.train.TrainingFailedError, RayError) as error:
             self._discard()
@@ -124,11 +134,39 @@ class Lane:
             self._timer = None
 
 
-def _open(shape: _Shape, store: str) -> _Group:
+def _serves(group: _Group, wanted: _Shape, fewest: int) -> bool:
+    """Whether a stage is to run on these workers: alive, of its kind, all that it wants, or enough while there is no room for all."""
+    number = group.shape.num_workers
+    if group.fitting.done() or group.shape != wanted._replace(num_workers=number):  # done: lost while it was idle
+        return False
+    return number == wanted.num_workers or fewest <= number < wanted.num_workers - _num_fitting(wanted)
+
+
+def _num_fitting(shape: _Shape) -> int:
+    """Workers of this kind that the cluster has room for now."""
+    free = ray.available_resources()
+    return int(min(free.get(name, 0) // amount for name, amount in shape.of_each.items()))
+
+
+def _find_room(shape: _Shape, fewest: int, within_s: float) -> _Shape:
+    """With as many workers as there is room for when it was asked for all of them, which makes a cluster grow, for so long."""
+    if fewest == shape.num_workers:
+        return shape
+    group = placement_group([shape.of_each] * shape.num_workers)
+    try:
+        if group.wait(within_s):
+            return shape
+    finally:
+        remove_placement_group(group)
+    return shape._replace(num_workers=min(max(_num_fitting(shape), fewest), shape.num_workers))
+
+
+def _open(wanted: _Shape, fewest: int, grow_within_s: float, store: str) -> _Group:
     _free_orphans()
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # else the end is noticed up to 2 s late
     os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"  # it would start the workers anew, who know nothing of the stage
     jobs, said = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
+    shape = _find_room(wanted, fewest, grow_within_s)
     # a name of its own for each: Ray Train silently goes on from what it finds under an old one
     name, folder = f"lane-{uuid.uuid4().hex[:12]}", f"{store if '://' in store else Path(store).absolute()}/ray_train"
     trainer = TorchTrainer(
@@ -138,7 +176,7 @@ def _open(shape: _Shape, store: str) -> _Group:
         scaling_config=ray.train.ScalingConfig(
             num_workers=shape.num_workers,
             use_gpu=shape.use_gpu,
-            resources_per_worker={"CPU": shape.num_threads} | ({"GPU": 1} if shape.use_gpu else {}),
+            resources_per_worker=shape.of_each,
         ),
         run_config=ray.train.RunConfig(name=name, storage_path=folder),
     )
@@ -150,14 +188,15 @@ def _open(shape: _Shape, store: str) -> _Group:
 
 def _fit(trainer: TorchTrainer, folder: str, fitting: Future[None]) -> None:
     try:
-        trainer.fit()
+        try:
+            trainer.fit()
+        finally:
+            file_system, path = pafs.FileSystem.from_uri(folder)
+            file_system.delete_dir(path)  # what Ray Train notes for a resumption that is never asked of it
     except Exception as error:  # whoever waits for the run gets it
         fitting.set_exception(error)
     else:
         fitting.set_result(None)
-    finally:
-        file_system, path = pafs.FileSystem.from_uri(folder)
-        file_system.delete_dir(path)  # what Ray Train notes for a resumption that is never asked of it
 
 
 def _points(group: _Group) -> Iterator[CurvePoint]:

@@ -400,6 +400,8 @@ class Job(Record):
     """Content hash and path, of the folders and files that examples are made with."""
     num_threads: Annotated[int, Field(gt=0)]
     num_workers: Annotated[int, Field(gt=0)]
+    fewest_workers: Annotated[int, Field(gt=0)] | None = None
+    """That it makes do with; None if it needs all."""
     is_sharded: bool = False
     """Whether several workers hold the weights that they train in parts, rather than whole on each."""
     use_gpu: bool

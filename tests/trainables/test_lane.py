@@ -13,6 +13,7 @@ import pytest
 import ray
 import torch
 from ray._private.state import actors
+from ray.util.placement_group import placement_group, remove_placement_group
 from safetensors.torch import load_file
 
 from tests.trainables.toy_stages import evaluate_job, init_job, train_job, write_toy_data
@@ -170,6 +171,27 @@ def test_a_killed_worker_is_no_fault_of_the_stage_and_the_next_attempt_goes_on(
 
 
 @pytest.mark.slow
+def test_a_stage_makes_do_with_the_workers_that_there_is_room_for_and_the_next_has_more(lane: Lane, tmp_path: Path) -> None:
+    folder = write_toy_data(tmp_path)
+    trained = toy_training(folder)
+    lane.close()
+    elastic = Lane(idle_s=1e4, grow_within_s=1.0)
+    jobs = {"num_workers": 2, "fewest_workers": 1}
+    others = placement_group([{"CPU": ray.available_resources()["CPU"] - 1}])
+    assert others.wait(60)
+    (first,) = [run(elastic, evaluate_job(folder, trained.key, job=jobs))]
+    assert len(workers()) == 1
+    remove_placement_group(others)
+    ended = time.monotonic() + 20
+    while ray.available_resources().get("CPU", 0) < 2 and time.monotonic() < ended:
+        time.sleep(0.2)
+    run(elastic, evaluate_job(folder, trained.key, "tatoeba", jobs))
+    assert len(workers()) == 2
+    elastic.close()
+    assert first.cost.device_seconds == pytest.approx(first.cost.seconds), "it is counted as one"
+
+
+@pytest.mark.slow
 def test_a_stage_that_raises_is_followed_by_one_that_works_and_nothing_is_left_of_an_idle_lane(lane: Lane, tmp_path: Path) -> None:
     folder = write_toy_data(tmp_path)
     trained = toy_training(folder)
@@ -184,7 +206,7 @@ def test_a_stage_that_raises_is_followed_by_one_that_works_and_nothing_is_left_o
     assert len(placement_groups()) == 2
     assert len(workers()) == 4
     ended = time.monotonic() + 20
-    while all_held() != held and time.monotonic() < ended:
+    while (all_held() != held or any((folder / "store/ray_train").iterdir())) and time.monotonic() < ended:
         time.sleep(0.2)
     assert all_held() == held
     assert not list((folder / "store/ray_train").iterdir())
