@@ -84,10 +84,12 @@ name: smallest
 source_language: qaa
 models:
   pocket: {{family: xlm_roberta, folder: {Path(__file__).parents[2] / "trainables" / "pocket" / "encoder"}}}
-targets: [pocket_retrieval]
+targets: {{pocket_retrieval: {{test: "test[:60]", languages: [qab]}}}}
+target_training: {{max_length: 64}}
 """
 
 
+@pytest.mark.chaos
 def test_a_stage_that_runs_out_of_memory_is_tried_again_twice_and_fails_with_a_line(tmp_path: Path) -> None:
     study, home = tmp_path / "smallest.yaml", tmp_path / "home"
     study.write_text(SMALLEST)
@@ -101,12 +103,11 @@ def test_a_stage_that_runs_out_of_memory_is_tried_again_twice_and_fails_with_a_l
     assert run(study, home).count("worker lost: ") == 0, "with memory it is computed"
 
 
-@pytest.mark.parametrize(("asked", "field"), [("cpus_per_worker: 1000", "CPU"), ("gpus_per_worker: 8", "GPU")])
-def test_a_stage_that_this_machine_can_never_hold_is_refused_in_a_line(asked: str, field: str, tmp_path: Path) -> None:
+def test_a_stage_that_this_machine_can_never_hold_is_refused_in_a_line(tmp_path: Path) -> None:
     study, home = tmp_path / "smallest.yaml", tmp_path / "home"
-    study.write_text(f"{SMALLEST}resources: {{{asked}}}\n")
+    study.write_text(f"{SMALLEST}resources: {{cpus_per_worker: 1000}}\n")
     done = subprocess.run(command(study, home), capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"polystilts: resources.{asked.split(':')[0]}: a stage needs {asked.split()[1]} {field}s")
+    assert line.startswith("polystilts: resources.cpus_per_worker: a stage needs 1000 CPUs for 1 workers, but this machine has ")
     assert manifests(home) == {}

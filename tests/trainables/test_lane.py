@@ -80,6 +80,9 @@ def toy_training(folder: Path) -> Manifest:
 class Holder:
     """A process with a lane, as a Tune actor is."""
 
+    def pid(self) -> int:
+        return os.getpid()
+
     def run(self, job: str) -> int:
         self.lane = Lane(idle_s=1e4)
         list(self.lane.run(Job.model_validate_json(job)))
@@ -99,6 +102,23 @@ def test_what_a_killed_process_held_is_free_for_the_next_lane(lane: Lane, tmp_pa
     assert len(held) == len(placement_groups()) == 1
     assert placement_groups() != held
     assert len(workers()) == 2
+
+
+@pytest.mark.slow
+def test_what_is_killed_before_its_workers_are_there_holds_nothing_either(lane: Lane, tmp_path: Path) -> None:
+    folder = write_toy_data(tmp_path)
+    trained = toy_training(folder)
+    before, holder = placement_groups(), Holder.remote()
+    pid = ray.get(holder.pid.remote())
+    holder.run.remote(evaluate_job(folder, trained.key, job={"num_workers": 2}).model_dump_json())
+    while not (held := placement_groups() - before):
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(holder.pid.remote())
+    time.sleep(3)  # its own actors end with it
+    run(lane, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))
+    assert not placement_groups() & held
 
 
 @pytest.mark.slow
