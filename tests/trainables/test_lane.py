@@ -105,7 +105,9 @@ def test_what_a_killed_process_held_is_free_for_the_next_lane(lane: Lane, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_is_killed_before_its_workers_are_there_holds_nothing_either(lane: Lane, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_what_is_killed_before_its_workers_are_there_holds_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainables.lane._FREE_EVERY_S", 0.5)
     folder = write_toy_data(tmp_path)
     trained = toy_training(folder)
     before, holder = placement_groups(), Holder.remote()
@@ -116,8 +118,9 @@ def test_what_is_killed_before_its_workers_are_there_holds_nothing_either(lane: 
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(ray.exceptions.RayActorError):
         ray.get(holder.pid.remote())
-    time.sleep(3)  # its own actors end with it
-    run(lane, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))
+    other = Lane(idle_s=1e4)
+    run(other, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))
+    other.close()
     assert not placement_groups() & held
 
 
