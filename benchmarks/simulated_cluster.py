@@ -37,6 +37,7 @@ from sweeps.gpu_share import GpuShares
 from sweeps.home import Home
 from sweeps.journal import Journal
 from sweeps.leases import Leases
+from sweeps.node_watch import NodeWatch
 from sweeps.plan import Request, plan_study
 from sweeps.plan_searcher import PlanSearcher
 from sweeps.progress import Progress
@@ -128,7 +129,9 @@ class Driver:
         progress = Progress(Console(file=io.StringIO()), study.name, sum(program.num_stages() for program in self.programs))
         leases, shares = Leases(self.store.files, study.name), GpuShares(study.resources.gpus_per_worker)
         self._journal = Journal(walk, self.store, CountedEvents(), progress, leases, Retries(folder / "retries.jsonl"))
-        self._searcher = PlanSearcher(walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS))
+        self._searcher = PlanSearcher(
+            walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS), NodeWatch(lambda: (), {})
+        )
         self._asked: Request | None = None
         self.took_s = 0.0
         """All that it was asked for."""

@@ -121,6 +121,7 @@ def run(
             "answer": ran.report.answer.paragraph,
             "lost": summary(ran.result),
             "computed_again": retries_of(opened).count(),
+            "waiting_for_mlflow": ran.num_waiting,
         }
         _print_json({**counted, "report": str(report / "report.html")})
     else:
@@ -131,6 +132,10 @@ def run(
         for note in retries_of(opened).notes():
             console.print(note, soft_wrap=True, highlight=False, markup=False)
         _print_where(console, opened, study, home, data, store)
+    if ran.num_waiting:
+        uri = tracking_uri(opened.home.root)
+        again = f"polystilts sync {_words(study, home, data, store)}"
+        print(f"polystilts: MLflow at {uri} could not be told all; when it answers: {again}", file=sys.stderr)
     if ran.failures:
         Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
         raise typer.Exit(EXIT_STAGE_FAILED)

@@ -53,6 +53,10 @@ class Journal:
         self._progress.reported(request, point)
         self._log(Reported(key=request.key, point=point))
 
+    def note(self, message: str) -> None:
+        """Something about the cluster that is to be seen."""
+        self._progress.note(message)
+
     def elsewhere(self, request: Request, holder: Driver) -> None:
         """A stage is built by another driver."""
         self._progress.note(f"waiting for {request.context.name}: {holder} builds it for study {holder.study!r}")

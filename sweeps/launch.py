@@ -14,6 +14,7 @@ from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
 from sweeps.leases import Leases
 from sweeps.node_types import NodeTypes, node_types
+from sweeps.node_watch import NodeWatch
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
@@ -103,11 +104,13 @@ def run_walk(
     brakes: Brakes,
 ) -> Ended:
     """Runs every stage of the walk, so many at once, until the end or until the brakes stop it."""
-    from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner  # as in `cluster`
+    import ray  # as in `cluster`
+    from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 
     from sweeps.plan_searcher import PlanSearcher, Starts
 
-    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes)
+    nodes = NodeWatch(ray.nodes, _worker(resources, resources.least_gpus))
+    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes, nodes)
     with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = Tuner(
             _trial(resources),

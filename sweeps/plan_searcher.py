@@ -3,7 +3,7 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ray.tune import Callback
@@ -14,7 +14,9 @@ from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
 from sweeps.leases import Leases
+from sweeps.node_watch import NodeWatch
 from sweeps.plan import Request
+from sweeps.retries import Cause
 from sweeps.walk import Walk
 from trainables.interruption import Reason
 from trainables.manifest import CurvePoint
@@ -22,8 +24,13 @@ from trainables.ray_notices import stop_workers
 from trainables.specs import Job
 from trainables.store import Store
 
-MAX_RETRIES = 2
-"""Times that a stage is tried again after its worker, or files that it needs, were lost."""
+MAX_RETRIES: Mapping[Cause, int] = {"worker lost": 2, "node lost": 10, "files damaged": 2}
+"""Times that a stage is tried again, each cause counted for itself: that its worker dies may be its own doing, for example by the memory
+that it needs; that a machine goes away hardly ever is."""
+_GONE: Mapping[Cause, str] = {
+    "worker lost": "worker was lost {} times, for example by running out of memory",
+    "node lost": "node was lost {} times",
+}
 LOOK_EVERY_S = 2.0
 """After which it is seen whether other drivers have finished what they build."""
 _SETTLE_EVERY = 1000
@@ -36,6 +43,15 @@ class _HandedOut(NamedTuple):
 
     request: Request
     num_devices: float
+    began_s: float
+
+
+class _Lost(NamedTuple):
+    """A stage whose worker fell silent."""
+
+    request: Request
+    began_s: float
+    lost_s: float
 
 
 class PlanSearcher(Searcher):
@@ -50,6 +66,7 @@ class PlanSearcher(Searcher):
         shares: GpuShares,
         leases: Leases,
         brakes: Brakes,
+        nodes: NodeWatch,
     ) -> None:
         super().__init__()
         self._walk = walk
@@ -59,6 +76,7 @@ class PlanSearcher(Searcher):
         self._shares = shares
         self._leases = leases
         self._brakes = brakes
+        self._nodes = nodes
         self._elsewhere: dict[str, Request] = {}
         """Stages that other drivers build."""
         self._looked_at_s = time.monotonic()
@@ -66,7 +84,9 @@ class PlanSearcher(Searcher):
         """By trial."""
         self._interrupted: dict[str, Reason] = {}
         """By trial, of those that kept a checkpoint and are about to end."""
-        self._num_tries: Counter[str] = Counter()
+        self._lost: list[_Lost] = []
+        """Of which it is not known yet whether a node went with them."""
+        self._num_tries: Counter[tuple[str, Cause]] = Counter()
         self._num_ended = 0
         self.tracebacks: dict[str, str] = {}
         """By key, of the stages that failed."""
@@ -83,7 +103,7 @@ class PlanSearcher(Searcher):
             return str(self.FINISHED) if self._walk.is_finished else None
         gpus = self._shares.of(request)
         job = self._make_job(request, gpus)
-        self._handed_out[trial_id] = _HandedOut(request, job.num_devices)
+        self._handed_out[trial_id] = _HandedOut(request, job.num_devices, time.monotonic())
         self._journal.started(request)
         return {"job": job.model_dump_json(), "gpus": gpus}
 
@@ -97,6 +117,8 @@ class PlanSearcher(Searcher):
 
     def _next(self) -> Request | None:
         """A stage that may start, and that nobody else builds or has built meanwhile."""
+        if (lack := self._nodes.look()) is not None:
+            self._journal.note(lack)
         self._look_elsewhere()
         while (request := self._walk.next()) is not None:
             holder = self._leases.take(request.key)
@@ -108,9 +130,10 @@ class PlanSearcher(Searcher):
         return None
 
     def _look_elsewhere(self) -> None:
-        """Takes up what other drivers have finished, or left."""
+        """Takes up what other drivers have finished, or left, and what was lost if its cause is known by now."""
         if time.monotonic() - self._looked_at_s < LOOK_EVERY_S:
             return
+        self._settle_lost()
         for key, request in tuple(self._elsewhere.items()):
             if self._leases.take(key) is None:
                 del self._elsewhere[key]
@@ -141,7 +164,7 @@ class PlanSearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The end of a stage: in the store, interrupted, failed by its own doing, or lost with its machine."""
-        request = self._handed_out.pop(trial_id).request
+        request, _, began_s = self._handed_out.pop(trial_id)
         key = request.key
         result = result or {}
         manifest = None if error or "error" in result else self._store.manifest(key)
@@ -154,18 +177,16 @@ class PlanSearcher(Searcher):
             if interruption == "node reclaimed":
                 self._journal.retried(request, interruption)
             self._walk.retry(key)
-        elif "lost" in result and self._may_try_again(key):
+        elif "lost" in result and self._may_try_again(key, "files damaged"):
             self._remake(result["lost"], key)
         elif "error" in result:
             self.tracebacks[key] = result["traceback"]
             self._walk.fail(key, result["error"])
         elif not error:
             self._walk.fail(key, f"it ended, but {self._store.uri} has no manifest of it; is the store the same for every node?")
-        elif self._may_try_again(key):
-            self._journal.retried(request, "worker lost")
-            self._walk.retry(key)
         else:
-            self._walk.fail(key, f"its worker was lost {MAX_RETRIES + 1} times, for example by running out of memory")
+            self._lost.append(_Lost(request, began_s, time.monotonic()))
+            self._settle_lost()
         self._leases.give_back(key)
         self._journal.settle()
         self._num_ended += 1
@@ -173,9 +194,24 @@ class PlanSearcher(Searcher):
             gc.collect()
             gc.freeze()
 
-    def _may_try_again(self, key: str) -> bool:
-        self._num_tries[key] += 1
-        return self._num_tries[key] <= MAX_RETRIES
+    def _settle_lost(self) -> None:
+        """Tries again what was lost, or gives it up, as soon as the cause is known: until then a new try might be sent to a dead node."""
+        lost, self._lost = self._lost, []
+        for each in lost:
+            cause = self._nodes.cause(each.began_s, each.lost_s)
+            if cause is None:
+                self._lost.append(each)
+            elif self._may_try_again(each.request.key, cause):
+                self._journal.retried(each.request, cause)
+                self._walk.retry(each.request.key)
+            else:
+                self._walk.fail(each.request.key, f"its {_GONE[cause].format(MAX_RETRIES[cause] + 1)}")
+        if len(self._lost) < len(lost):
+            self._journal.settle()
+
+    def _may_try_again(self, key: str, cause: Cause) -> bool:
+        self._num_tries[key, cause] += 1
+        return self._num_tries[key, cause] <= MAX_RETRIES[cause]
 
     def _remake(self, lost: tuple[str, str | None], child: str) -> None:
         """The files that a stage needs of another are not there, or not as some attempt published them."""

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from trainables.specs import Record
 
-Cause = Literal["worker lost", "node reclaimed", "files damaged"]
+Cause = Literal["worker lost", "node lost", "node reclaimed", "files damaged"]
 _WORDS: dict[Cause, str] = {
     "worker lost": "a worker was lost",
+    "node lost": "a node was lost",
     "node reclaimed": "a node was reclaimed",
     "files damaged": "files in the store were damaged",
 }

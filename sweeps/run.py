@@ -68,6 +68,8 @@ class Ran(NamedTuple):
     """Errors by stage name."""
     paused: str | None
     """Why it ended before its plan did."""
+    num_waiting: int
+    """Events that MLflow could not be told, and that wait on disk."""
 
 
 class Status(Record):
@@ -234,8 +236,8 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
             tracker.log(_study_finished(result, walk, journal, opened))
         finally:
-            tracker.close(CLOSE_TRACKER_S)
-        return Ran(result, report, journal.num_trained, journal.failures, paused)
+            num_waiting = tracker.close(CLOSE_TRACKER_S)
+        return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting)
 
 
 def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -> StudyResult:

@@ -1,5 +1,6 @@
 """The one writer to MLflow, a thread of the driver: a sweep never waits for it, and what cannot be written now is spooled to disk."""
 
+import contextlib
 import logging
 import os
 import queue
@@ -76,7 +77,7 @@ class Tracker:
         for event in [*self._in_hand, *left]:  # what is in hand may yet be written as well, which does no harm
             self._put_aside(event)
         self._queue.put(None)
-        num_waiting = self._spool.count()
+        num_waiting = self._spool.compact()
         if num_waiting:
             _log.warning("%d events of study %s wait for MLflow in %s", num_waiting, self._study, self._spool.path)
         if self._num_lost:
@@ -175,12 +176,27 @@ class _Spool:
             if self.path.exists() and self.path.stat().st_size == num_bytes:
                 self.path.unlink()
 
-    def count(self) -> int:
-        return len([line for line in self._bytes().split(b"\n") if line])
+    def compact(self) -> int:
+        """Leaves of what is there several times the last, for what was said last is true; returns the number of events.
+
+        Whoever runs or syncs a study tells all that the store has, however often nobody listened before.
+        """
+        with self._lock:
+            lines = [line for line in self._read().split(b"\n") if line]
+            kept = list(dict.fromkeys(reversed(lines)))[::-1]
+            if len(kept) < len(lines):
+                aside = self.path.with_suffix(".new")
+                with contextlib.suppress(OSError):  # a full disk: what is there is whole, and only longer
+                    aside.write_bytes(b"\n".join(kept) + b"\n")
+                    os.replace(aside, self.path)
+            return len(kept)
 
     def _bytes(self) -> bytes:
         with self._lock:
-            return self.path.read_bytes() if self.path.exists() else b""
+            return self._read()
+
+    def _read(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""
 
 
 def _drain(waiting: queue.SimpleQueue[Event | None]) -> list[Event]:

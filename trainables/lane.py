@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,12 +15,12 @@ import ray
 import ray.train
 import torch
 import torch.distributed as dist
-from ray._private.state import actors
+from ray._private.state import state
+from ray.core.generated.gcs_pb2 import PlacementGroupTableData
 from ray.exceptions import RayError
-from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_list, _internal_kv_put
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
-from ray.util.placement_group import PlacementGroup, get_current_placement_group, placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.queue import Empty, Queue
 
 from trainables.manifest import CurvePoint
@@ -35,8 +36,8 @@ IDLE_S = 5.0
 GROW_WITHIN_S = 180.0
 """A lane that makes do with fewer workers waits no longer for more: about what a machine of a cloud needs to come."""
 _POLL_S = 0.2
-_HELD = "polystilts-lane:"
-"""Before the id of a lane's placement group in the cluster's key-value store; the value is the actor with its jobs, which lives as long."""
+_FREE_EVERY_S = 30.0
+"""While a stage says nothing: it may wait for what a lane holds that died after it had looked."""
 
 
 class _Shape(NamedTuple):
@@ -201,7 +202,11 @@ def _fit(trainer: TorchTrainer, folder: str, fitting: Future[None]) -> None:
 
 def _points(group: _Group) -> Iterator[CurvePoint]:
     """What the first worker says of a stage, until all are done with it; raises what ended the run, if it did."""
+    freed_at_s = time.monotonic()
     while True:
+        if time.monotonic() - freed_at_s >= _FREE_EVERY_S:
+            _free_orphans()
+            freed_at_s = time.monotonic()
         is_over = group.fitting.done()  # asked first: what was said before the end is read before it is raised
         with contextlib.suppress(Empty):
             point = group.said.get(timeout=_POLL_S)
@@ -218,8 +223,6 @@ def _take_stages(config: dict[str, Any]) -> None:
     """The body of a worker: every rank runs each stage that the first is handed."""
     if config["use_gpu"]:
         torch.cuda.set_device(get_device())
-    if is_first():
-        _internal_kv_put(f"{_HELD}{get_current_placement_group().id.hex()}", config["jobs"].actor._actor_id.hex())
     while (text := as_first_says(config["jobs"].get() if is_first() else None)) is not None:
         job = Job.model_validate_json(text)
         run_stage(job, Store(job.store, Path(job.cache)), config["said"].put if is_first() else _ignore, notices())
@@ -229,15 +232,17 @@ def _take_stages(config: dict[str, Any]) -> None:
 
 
 def _free_orphans() -> None:
-    """Gives back what lanes held whose process was killed: a placement group belongs to the job and outlives who asked for it.
+    """Gives back what lanes held whose process was killed: a placement group outlives the actor that asked for it, for as long as the job.
 
-    Ray Train's own cleaner needs Ray's dashboard, which a local cluster goes without.
+    Ray Train's own cleaner needs Ray's dashboard, which a local cluster goes without, and comes up later than the workers.
     """
-    for key in _internal_kv_list(_HELD):
-        if actors(_internal_kv_get(key).decode()).get("State", "DEAD") == "DEAD":
-            group = bytes.fromhex(key.decode().removeprefix(_HELD))
-            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group)))  # nothing, if it is gone as it should
-            _internal_kv_del(key)
+    job = ray.get_runtime_context().get_job_id()
+    for content in state._connect_and_get_accessor().get_placement_group_table():
+        group = PlacementGroupTableData.FromString(content)
+        is_of_an_actor = group.creator_actor_id != ray.ActorID.nil().binary()  # else of the driver, whose actor counts as dead
+        is_held = group.state != PlacementGroupTableData.REMOVED
+        if is_held and is_of_an_actor and group.creator_actor_dead and group.creator_job_id.hex() == job:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
 
 
 def _ignore(_point: CurvePoint) -> None:

@@ -48,8 +48,8 @@ class Watch:
         self._changed |= {key for key, manifest in self._committed.items() if found.get(key, manifest) != manifest}
         self._committed |= found
 
-    def toll(self, study: Path, undisturbed: Path) -> Toll:
-        """After a driver has ended well; `undisturbed` is the home of one that was left alone."""
+    def toll(self, study: Path, undisturbed: Path, mlflow: str | None = None) -> Toll:
+        """After a driver has ended well; `undisturbed` is the home of one that was left alone, `mlflow` a server that was told instead."""
         self.look()
         store = Store(str(self._home / "store"), self._home / "cache")
         damaged = sum(store.damage(found) is not None for found in map(store.manifest, store.keys()) if found is not None)
@@ -58,15 +58,15 @@ class Watch:
             lost=len(self._lost),
             executed_again=len(self._changed),
             corrupt=damaged + len(list((self._home / "store" / "quarantine").glob("*"))),
-            wrong_runs=wrong_runs(self._home, undisturbed, study.stem),
+            wrong_runs=wrong_runs(self._home, undisturbed, study.stem, mlflow),
             wrong_rows=sum(((Counter(rows) - Counter(wanted)) + (Counter(wanted) - Counter(rows))).values()),
             left_running=len(left_running(self._home)),
         )
 
 
-def wrong_runs(home: Path, undisturbed: Path, study: str) -> int:
-    """Runs that are not, each once and ended, those of the undisturbed study."""
-    runs = mlflow_runs(home, study)
+def wrong_runs(home: Path, undisturbed: Path, study: str, mlflow: str | None = None) -> int:
+    """Runs that are not, each once and ended, those of the undisturbed study; at `mlflow` if it was told."""
+    runs = mlflow_runs(home, study, mlflow)
     there, wanted = (Counter(each.data.tags["stage_key"] for each in found) for found in (runs, mlflow_runs(undisturbed, study)))
     return sum(((there - wanted) + (wanted - there)).values()) + sum(each.info.status == "RUNNING" for each in runs)
 

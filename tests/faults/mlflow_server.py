@@ -21,15 +21,17 @@ HOP = ("connection", "transfer-encoding", "content-length")
 class Server:
     """`mlflow server` on one port, from start to start the same database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str | None = None) -> None:
+        """Its database is one of SQLite's in the folder, if no other is named; artifacts go through it, into the folder."""
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._folder = folder
+        self._database = database or f"sqlite:///{folder}/served.db"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers."""
-        store = ["--backend-store-uri", f"sqlite:///{self._folder}/served.db", "--artifacts-destination", str(self._folder / "served")]
+        store = ["--backend-store-uri", self._database, "--serve-artifacts", "--artifacts-destination", str(self._folder / "served")]
         listen = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *store, *listen],

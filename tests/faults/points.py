@@ -73,11 +73,16 @@ def killed_at(point: Point, study: Path, home: Path, *, worker_alone: bool = Fal
 
     Returns what it printed.
     """
-    module, name = point.function.split(":")
     reached = home.parent / f"reached-{uuid.uuid4().hex[:8]}"
-    what = point._asdict() | {"module": module, "name": name, "reached": str(reached), "worker_alone": worker_alone}
-    path = os.pathsep.join([str(HERE / "killed_at"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
-    done = driver(study, home, PYTHONPATH=path, KILL_AT=json.dumps(what), **variables)
+    done = driver(study, home, **dying_at(point, reached, worker_alone=worker_alone), **variables)
     assert reached.exists(), f"{point} was not reached: {done.stdout}{done.stderr}"
     assert done.returncode == (0 if worker_alone else -signal.SIGKILL), done.stdout + done.stderr
     return done.stdout
+
+
+def dying_at(point: Point, reached: Path, *, worker_alone: bool) -> dict[str, str]:
+    """The environment in which the first process that comes to `point` dies; `reached` is there afterwards."""
+    module, name = point.function.split(":")
+    what = point._asdict() | {"module": module, "name": name, "reached": str(reached), "worker_alone": worker_alone}
+    path = os.pathsep.join([str(HERE / "killed_at"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+    return {"PYTHONPATH": path, "KILL_AT": json.dumps(what)}

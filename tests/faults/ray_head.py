@@ -14,7 +14,7 @@ from typing import NamedTuple
 import psutil
 
 from tests.faults.watch import Sample
-from tests.ports import free_port
+from tests.ports import free_port, free_ports
 from tests.sweeps.processes import environment
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,65 @@ def _end(process: psutil.Popen) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(everything, timeout=10)
+
+
+class Nodes:
+    """Worker nodes of one CPU, each a tree of processes on this machine."""
+
+    def __init__(self, cluster: Head, folder: Path) -> None:
+        self._cluster, self._folder = cluster, folder
+        self._living: list[psutil.Popen] = []
+        self._num_started = 0
+
+    def __enter__(self) -> "Nodes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove_all()
+
+    def add(self) -> None:
+        """Returns when the cluster has it."""
+        self._num_started += 1
+        ports = ("node-manager", "object-manager", "dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
+        chosen = (word for name, port in zip(ports, free_ports(len(ports)), strict=True) for word in (f"--{name}-port", str(port)))
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", "--num-cpus", "1", *chosen),
+            *("--address", self._cluster.environment["RAY_ADDRESS"], "--object-store-memory", str(10**8)),
+        ]
+        path = self._folder / f"node-{self._num_started}.log"
+        with path.open("w") as log:
+            node = psutil.Popen(command, env=self._cluster.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        self._living.append(node)
+        until = time.monotonic() + _START_S
+        while "Ray runtime started" not in path.read_text():
+            assert node.poll() is None, path.read_text()
+            assert time.monotonic() < until, path.read_text()
+            time.sleep(0.2)
+
+    def remove_busy(self, sweep: "subprocess.Popen[bytes]") -> None:
+        """One in the middle of a stage, without grace."""
+        while True:
+            for node in self._living:
+                if any(".train" in title_of(process) for process in node.children(recursive=True)):
+                    self._living.remove(node)
+                    _end(node)
+                    return
+            assert sweep.poll() is None, "the study has ended"
+            time.sleep(0.01)
+
+    def remove_all(self) -> None:
+        """At once and without grace."""
+        for node in self._living:
+            _end(node)
+        self._living.clear()
+
+
+def title_of(process: psutil.Process) -> str:
+    """What a process calls itself; Ray's workers say what they are at."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 @contextlib.contextmanager

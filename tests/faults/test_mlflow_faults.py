@@ -10,12 +10,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from sweeps.run import CLOSE_TRACKER_S
-from tests.faults.chaos import STUDY, copy_home
+from tests.faults.chaos import STUDY, Toll, Watch, copy_home
 from tests.faults.mlflow_server import Proxy, Server
-from tests.sweeps.processes import command, driver, environment, left_running, manifests, mlflow_runs, polystilts, results
+from tests.faults.postgres import postgres
+from tests.sweeps.processes import MARK, command, driver, environment, left_running, manifests, mlflow_runs, polystilts, results
 
 TOLD_AT = {"mlflow.parentRunId", "mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.runName"}
 """Tags that hold ids, or are MLflow's own."""
+
+AT_ONCE_S = 15.0
+"""From the report to the end of a driver that nobody at MLflow's address answers."""
 
 pytestmark = pytest.mark.chaos
 
@@ -107,6 +111,42 @@ def test_a_server_that_dies_in_the_middle_holds_nothing_up(undisturbed: Path, se
     assert not left_running(home)
 
 
+def test_a_server_that_is_absent_for_a_whole_run_gets_everything_from_sync(undisturbed: Path, tmp_path: Path) -> None:
+    home, server = tmp_path / "home", Server(tmp_path)
+    began = time.monotonic()
+    absent = driver(STUDY, home, MLFLOW_TRACKING_URI=server.uri)
+    took_s = time.monotonic() - began
+    assert absent.returncode == 0, absent.stdout + absent.stderr
+    ended_s = max(path.stat().st_mtime for path in (home / "reports" / "faulty").iterdir())
+    print(f"{took_s:.1f} s; {time.time() - ended_s:.1f} s after the report")
+    assert time.time() - ended_s < AT_ONCE_S
+    (line,) = [line for line in absent.stderr.splitlines() if "polystilts sync" in line]
+    assert line == f"polystilts: MLflow at {server.uri} could not be told all; when it answers: polystilts sync {STUDY} --home {home}"
+    assert "Traceback" not in absent.stdout + absent.stderr
+    assert results(home, "faulty") == results(undisturbed, "faulty")
+    spool = home / "spool" / "faulty.jsonl"
+    assert is_each_once(spool)
+    waiting = []
+    for _ in range(2):
+        assert sync(home, uri=server.uri).returncode == 1
+        waiting.append(spool.read_bytes())
+    assert is_each_once(spool)
+    assert waiting[0] == waiting[1]
+    server.start()
+    try:
+        assert sync(home, uri=server.uri).returncode == 0
+        assert parameters(served(server.uri)) == parameters(at(undisturbed))
+        assert Watch(home).toll(STUDY, undisturbed, server.uri) == Toll()
+    finally:
+        server.kill()
+    assert not spool.exists()
+
+
+def is_each_once(spool: Path) -> bool:
+    lines = [line for line in spool.read_text().splitlines() if line]
+    return len(lines) == len(set(lines)) > 0
+
+
 def parameters(found: dict[str, object]) -> dict[str, object]:
     """What does not hold a time: where a run is, how it ended, what it was given."""
     return {key: run[:4] for key, run in found.items()}  # type: ignore[index]
@@ -135,3 +175,26 @@ def test_a_server_that_answers_with_errors_or_is_slow_holds_nothing_up(undisturb
     assert served(server.uri) == at(undisturbed)
     proxy.shutdown()
     proxy.server_close()
+
+
+def test_a_database_that_is_restarted_under_the_server_holds_nothing_up(undisturbed: Path, tmp_path: Path) -> None:
+    home, said = tmp_path / "home", tmp_path / "said"
+    with postgres() as database:
+        server = Server(tmp_path, database.uri)
+        server.start()
+        try:
+            variables = environment(**{"MLFLOW_TRACKING_URI": server.uri, MARK: str(home)})
+            with said.open("w") as file, subprocess.Popen(command(STUDY, home), stdout=file, stderr=file, env=variables) as sweep:
+                while sweep.poll() is None and len(manifests(home)) < 2:
+                    time.sleep(0.05)
+                database.stop()
+                while sweep.poll() is None and "the study goes on" not in said.read_text():
+                    time.sleep(0.05)
+                assert sweep.poll() is None, "it was told while it ran"
+                database.start()
+            assert sweep.returncode == 0, said.read_text()
+            assert Watch(home).toll(STUDY, undisturbed, server.uri) == Toll(), said.read_text()
+            assert not (home / "spool" / "faulty.jsonl").exists()
+            assert list((tmp_path / "served").rglob("report.html")), "the report went through the server"
+        finally:
+            server.kill()

@@ -93,9 +93,9 @@ def results(home: Path, study: str) -> list[dict[str, object]]:
     return pq.read_table(home / "reports" / study / "results.parquet").drop_columns(TIMINGS).to_pylist()
 
 
-def mlflow_runs(home: Path, study: str) -> list[Run]:
-    """All runs of a study's experiment."""
-    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+def mlflow_runs(home: Path, study: str, uri: str | None = None) -> list[Run]:
+    """All runs of a study's experiment, in its home's database or at `uri`."""
+    client = MlflowClient(uri or f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(study)
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], max_results=10_000))

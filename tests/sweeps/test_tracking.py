@@ -372,6 +372,9 @@ def test_while_the_server_is_down_events_wait_on_disk_for_the_next_tracker(
     assert time.monotonic() - start < 15, "MLflow's own retries held the tracker back"
     assert [closed_server in record.getMessage() for record in caplog.records] == [True, False], "one warning, and one line at the end"
     spool = home / "spool" / f"{STUDY}.jsonl"
+    waiting = [line for line in spool.read_text().splitlines() if line]
+    assert track(home, events) == num_waiting, "what waits already is not said twice"
+    assert [line for line in spool.read_text().splitlines() if line] == waiting
     with spool.open("ab") as file:
         file.write(b'\n{"kind": "started", "key": "cut sho')
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

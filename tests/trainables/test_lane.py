@@ -81,6 +81,9 @@ def toy_training(folder: Path) -> Manifest:
 class Holder:
     """A process with a lane, as a Tune actor is."""
 
+    def pid(self) -> int:
+        return os.getpid()
+
     def run(self, job: str) -> int:
         self.lane = Lane(idle_s=1e4)
         list(self.lane.run(Job.model_validate_json(job)))
@@ -100,6 +103,26 @@ def test_what_a_killed_process_held_is_free_for_the_next_lane(lane: Lane, tmp_pa
     assert len(held) == len(placement_groups()) == 1
     assert placement_groups() != held
     assert len(workers()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_what_is_killed_before_its_workers_are_there_holds_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainables.lane._FREE_EVERY_S", 0.5)
+    folder = write_toy_data(tmp_path)
+    trained = toy_training(folder)
+    before, holder = placement_groups(), Holder.remote()
+    pid = ray.get(holder.pid.remote())
+    holder.run.remote(evaluate_job(folder, trained.key, job={"num_workers": 2}).model_dump_json())
+    while not (held := placement_groups() - before):
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(holder.pid.remote())
+    other = Lane(idle_s=1e4)
+    run(other, evaluate_job(folder, trained.key, "tatoeba", {"num_workers": 2}))
+    other.close()
+    assert not placement_groups() & held
 
 
 @pytest.mark.slow
