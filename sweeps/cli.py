@@ -19,6 +19,7 @@ from sweeps.cluster_files import ClusterFileError, check_cluster_file
 from sweeps.collect import collect, parse_size, verify
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
+from sweeps.disk import StudyDisk
 from sweeps.export import export_study
 from sweeps.home import Home, StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
@@ -82,8 +83,8 @@ def plan(
     saved = counts.trainings_without_sharing - counts.trainings
     print(f"{opened.study.name}: {counts.stages} stages at most, {counts.cached} in the store, {counts.to_run} to run at most")
     print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
-    if counts.cost is not None:
-        _print_cost(counts.cost)
+    if counts.cost is not None and counts.disk is not None:
+        _print_cost(counts.cost, counts.disk)
     for absent in counts.absent:
         print(f"absent: {absent}")
     for leak in counts.leaks:
@@ -406,12 +407,14 @@ def _mlflow(uri: str) -> str:
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def _print_cost(cost: StudyCost) -> None:
+def _print_cost(cost: StudyCost, disk: StudyDisk) -> None:
     """Upper bounds, and what they do not rest on."""
     flops = f"{cost.training_flops:.2g} operations of training and {cost.evaluation_flops:.2g} of evaluation"
     flops += f", {cost.benchmark_flops:.2g} of benchmarks" if cost.benchmark_flops else ""
     print(f"time: at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
-    print(f"disk: at most {_figure(cost.checkpoint_gb)} GB of encoders and {_figure(cost.prepared_gb)} GB of prepared data on each machine")
+    store = f"{_figure(disk.store_peak_gb)} GB of store while it runs and {_figure(disk.store_end_gb)} GB in the end"
+    at_once = f"{disk.num_at_once} stage{'s' if disk.num_at_once > 1 else ''} at once"
+    print(f"disk: at most {store}, with {at_once}; beside it {_figure(disk.machine_gb)} GB on each machine")
     for unknown in cost.unknown:
         print(f"unknown: {unknown}")
 

@@ -182,6 +182,17 @@ def num_asked_for(resources: Resources, found: Mapping[str, float], types: NodeT
     return max(now, 1) if resources.workers > 1 else 1 + now
 
 
+def most_at_once(resources: Resources) -> int:
+    """Stages that can run at the same time, as far as this machine, or the cluster at `RAY_ADDRESS`, says before anything runs."""
+    cpus = resources.cpus_per_worker * resources.workers
+    if not os.environ.get("RAY_ADDRESS"):
+        held = max(len(os.sched_getaffinity(0)) // cpus, 1)
+        return min(resources.max_concurrent or held, held)
+    types = node_types()
+    grown = _ASKED_FOR if types is None else max(types.num_fitting(_worker(resources, resources.least_gpus)) // resources.workers, 1)
+    return resources.max_concurrent or grown
+
+
 def check_node_types(resources: Resources, types: NodeTypes) -> None:
     """Refuses a stage that no node of a cluster that grows can ever serve."""
     worker = _worker(resources, resources.most_gpus)

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from sweeps.brakes import NO_LIMITS, Brakes, Limits
 from sweeps.builder import SpecBuilder
-from sweeps.cost import CostModel, StudyCost, study_cost
+from sweeps.cost import CostModel, StudyCost, all_stages, study_cost
 from sweeps.data_sample import DataSamples
 from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
+from sweeps.disk import StudyDisk, study_disk
 from sweeps.events import StudyFinished
 from sweeps.home import Home, StudyIsRunningError, is_locked, study_lock
 from sweeps.journal import Journal
-from sweeps.launch import cluster, run_walk
+from sweeps.launch import cluster, most_at_once, run_walk
 from sweeps.leases import Leases
 from sweeps.marks import mark_lines
 from sweeps.placement import is_spread
@@ -103,6 +104,8 @@ class Counts(Record):
     """Caveats, as the report repeats them."""
     cost: StudyCost | None
     """None where it was not asked for."""
+    disk: StudyDisk | None
+    """As for `cost`."""
 
 
 def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None = None, *, needs_files: bool = True) -> Opened:
@@ -179,13 +182,16 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     is_gpu = opened.study.resources.uses_gpus
     rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
-    return _counts(opened, walk, study_cost(walk.programs, walk.benchmarks, costs, rate))
+    stages = list(all_stages(walk.programs, walk.benchmarks))
+    cost = study_cost(stages, costs, rate)
+    disk = study_disk(stages, costs, most_at_once(opened.study.resources), is_store_here=opened.store.files.is_local)
+    return _counts(opened, walk, cost, disk)
 
 
 def status_study(opened: Opened) -> Status:
     """How far a study is."""
     walk, _ = walk_store(opened)
-    counts = _counts(opened, walk, None)
+    counts = _counts(opened, walk, None, None)
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
@@ -327,7 +333,7 @@ def _some_trainings(store: Store) -> Iterator[Manifest]:
     return (manifest for manifest in found if manifest is not None)
 
 
-def _counts(opened: Opened, walk: Walk, cost: StudyCost | None) -> Counts:
+def _counts(opened: Opened, walk: Walk, cost: StudyCost | None, disk: StudyDisk | None) -> Counts:
     programs = walk.programs
     shared = _shared_stages(programs)
     num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
@@ -347,6 +353,7 @@ def _counts(opened: Opened, walk: Walk, cost: StudyCost | None) -> Counts:
         absent=tuple(opened.builder.data.absent),
         notes=_notes(opened),
         cost=cost,
+        disk=disk,
     )
 
 
