@@ -97,6 +97,12 @@ def package_of(study: Study, path: Path) -> Package:
     folders = [Path(os.path.normpath(base / name)) for name in _folders(study) if not Path(name).is_absolute()]
     root = Path(os.path.commonpath([base, *folders]))
     found = {path.resolve(), *(file for folder in folders for file in folder.rglob("*") if file.is_file())}
+    for folder in folders:
+        for file in sorted(found):
+            if file.is_relative_to(folder) and not file.resolve().is_relative_to(folder.resolve()):
+                raise StudyError(
+                    f"{path.name}: {file} is a link that leads out of its folder, to {file.resolve()}; put the file there itself"
+                )
     num_bytes = sum(file.stat().st_size for file in found)
     if num_bytes > MAX_PACKAGE_BYTES:
         found_mib, most_mib = num_bytes / 2**20, MAX_PACKAGE_BYTES / 2**20

@@ -26,6 +26,7 @@ from trainables.masking import read_vocabulary
 from trainables.model import add_decoder, empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
+from trainables.pretrained import NO_CODE
 from trainables.progress import Point
 from trainables.random_encoder import save_random_encoder
 from trainables.ranks import is_first
@@ -254,7 +255,7 @@ def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store:
 @functools.lru_cache(maxsize=4)
 def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """Kept from trial to trial of one actor: reading a vocabulary of 250,000 takes longer than a toy's training."""
-    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision))
+    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision, **NO_CODE))
 
 
 @functools.lru_cache(maxsize=1)
