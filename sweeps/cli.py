@@ -33,6 +33,7 @@ from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
 from sweeps.submit import Places, SubmitError, submit_study
 from sweeps.tracking import tracking_uri
+from trainables.catalogue import CatalogueError
 from trainables.language_sets import SetName
 
 EXIT_STAGE_FAILED = 1
@@ -369,7 +370,7 @@ def _user_errors() -> Iterator[None]:
     """The user's mistakes are lines on standard error and exit code 2, never a traceback."""
     try:
         yield
-    except (StudyError, StudyIsRunningError, ScoreError, SubmitError) as error:
+    except (StudyError, StudyIsRunningError, ScoreError, SubmitError, CatalogueError) as error:
         # An id in a message may hold characters at which splitlines cuts.
         for line in str(error).split("\n"):
             print(f"polystilts: {line}", file=sys.stderr)

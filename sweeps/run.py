@@ -30,6 +30,7 @@ from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.retries import Retries
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
+from sweeps.task_places import naming_places
 from sweeps.tracking import Tracker
 from sweeps.walk import Lookup, Walk
 from trainables.data import check_folder, load_examples
@@ -123,10 +124,11 @@ def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None 
         study,
         path.resolve().parent,
         data,
-        functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache)),
+        functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache, study=study)),
         needs_files,
     )
-    builder.check()
+    with naming_places(study):
+        builder.check()
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -183,8 +185,9 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
     stages = list(all_stages(walk.programs, walk.benchmarks))
-    cost = study_cost(stages, costs, rate)
-    disk = study_disk(stages, costs, most_at_once(opened.study.resources), is_store_here=opened.store.files.is_local)
+    with naming_places(opened.study):
+        cost = study_cost(stages, costs, rate)
+        disk = study_disk(stages, costs, most_at_once(opened.study.resources), is_store_here=opened.store.files.is_local)
     return _counts(opened, walk, cost, disk)
 
 
@@ -228,7 +231,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                 for message in (*damaged, *slow):
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
-                    check_data(opened.builder.all_data(), opened.data, opened.home.cache)
+                    check_data(opened)
                 journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
                 journal.settle()
                 if not walk.is_finished:
@@ -301,23 +304,25 @@ def sync_study(opened: Opened) -> Synced:
         return Synced(tracker.uri, journal.num_cached, num_waiting)
 
 
-def text_hashes(spec: DataSpec, folder: Path | None, cache: Path) -> TextHashes | None:
+def text_hashes(spec: DataSpec, folder: Path | None, cache: Path, study: Study) -> TextHashes | None:
     """The hashes of the texts of some examples, to measure what was seen of them; of what is made rather than read there are none."""
     try:
-        return None if spec.source == "generated" or spec.stage is not None else load_text_hashes(spec, folder, cache)
+        with naming_places(study):
+            return None if spec.source == "generated" or spec.stage is not None else load_text_hashes(spec, folder, cache)
     except ValueError as error:
         raise StudyError(str(error)) from None
 
 
-def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> None:
+def check_data(opened: Opened) -> None:
     """Reads everything that a study can touch, so that a bad file ends it before the first training; keeps the hashes of its texts."""
-    for spec in specs:
+    for spec in opened.builder.all_data():
         try:
-            examples = load_examples(spec, data, labelled=TASKS.load(spec.task).kind != "mlm").examples
+            with naming_places(opened.study):
+                examples = load_examples(spec, opened.data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
             raise StudyError(str(error)) from None
         if spec.source != "generated":
-            keep_text_hashes(spec, examples, cache)
+            keep_text_hashes(spec, examples, opened.home.cache)
 
 
 def retries_of(opened: Opened) -> Retries:
