@@ -35,6 +35,7 @@ from sweeps.submit import Places, SubmitError, submit_study
 from sweeps.tracking import tracking_uri
 from trainables.catalogue import CatalogueError
 from trainables.language_sets import SetName
+from trainables.scratch import collect_scratch
 
 EXIT_STAGE_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -356,12 +357,14 @@ def cache_gc(
     """Deletes what died half-way and, with --keep, files that can be computed again; numbers stay."""
     with _user_errors():
         found = collect(open_store_of(Home(home, store)), None if keep is None else parse_size(keep), is_dry=is_dry)
+        scratch = collect_scratch(is_dry=is_dry)
     if as_json:
-        _print_json(found.model_dump())
+        _print_json({**found.model_dump(), "scratch_bytes": scratch})
         return
-    print(f"{'would free' if is_dry else 'freed'} {found.freed_bytes / 1e9:.3f} GB:")
+    print(f"{'would free' if is_dry else 'freed'} {(found.freed_bytes + scratch) / 1e9:.3f} GB:")
     print(f"  {found.abandoned_bytes / 1e9:.3f} of attempts that died, {found.progress_bytes / 1e9:.3f} of checkpoints of finished stages")
     print(f"  {found.quota_bytes / 1e9:.3f} of the files of {len(found.stages)} stages, which are computed again when they are needed")
+    print(f"  {scratch / 1e9:.3f} of temporary files on this machine whose processes died")
     print(f"left: {found.kept_bytes / 1e9:.3f} GB of files of stages")
 
 

@@ -3,10 +3,8 @@
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sweeps.brakes import Brakes
@@ -18,6 +16,7 @@ from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
 from trainables.interruption import InterruptedStageError
+from trainables.scratch import scratch_folder
 from trainables.specs import Job
 from trainables.store import Store
 
@@ -108,7 +107,7 @@ def run_walk(
     from sweeps.plan_searcher import PlanSearcher, Starts
 
     searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes)
-    with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
+    with scratch_folder() as scratch:
         tuner = Tuner(
             _trial(resources),
             tune_config=TuneConfig(
@@ -121,7 +120,7 @@ def run_walk(
             ),
             run_config=RunConfig(
                 name="tune",
-                storage_path=str(Path(scratch).resolve()),
+                storage_path=str(scratch.resolve()),
                 verbose=0,
                 callbacks=[Starts(searcher)],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),  # the stages' own are in the store

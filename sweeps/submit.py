@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import shlex
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sweeps.run import open_study
 from sweeps.study import Study, StudyError
 from sweeps.synthesis import LANGUAGE, MUSE_DICTIONARIES, BackTranslate, CodeSwitch, Synthesis, Translate
+from trainables.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -73,10 +73,10 @@ def submit_study(path: Path, address: str, places: Places, *, waits: bool, write
     The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster.
     """
     _check_places(address, places)
-    with tempfile.TemporaryDirectory(prefix="polystilts-submit-") as scratch:
-        opened = open_study(path, Path(scratch) / "home", None, None, needs_files=False)
+    with scratch_folder() as scratch:
+        opened = open_study(path, scratch / "home", None, None, needs_files=False)
         package = package_of(opened.study, path)
-        archive = Path(scratch) / "study.zip"
+        archive = scratch / "study.zip"
         write_package(package, archive)
         entrypoint = shlex.join(["polystilts", "run", package.study, *places.options])
         digest = hashlib.sha256(entrypoint.encode() + archive.read_bytes()).hexdigest()[:_HASH_LENGTH]

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from trainables.pretrained import NO_CODE
 from trainables.progress import Point
 from trainables.random_encoder import save_random_encoder
 from trainables.ranks import is_first
+from trainables.scratch import scratch_folder
 from trainables.specs import (
     Architecture,
     BenchmarkSpec,
@@ -83,8 +83,7 @@ def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrup
     disable_progress_bar()
     device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu and not _is_driver(job) else torch.device("cpu")
     reset_peak_memory(device)
-    with tempfile.TemporaryDirectory(prefix="polystilts-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         match job.spec:
             case InitSpec():
                 outcome = _initialise(job.spec, job, folder)
