@@ -29,7 +29,7 @@ targets:
   pocket_flavour_class: {{dev: "dev[:20]", test: "test[:20]", languages: [qaa]}}
 target_training: {{steps: {steps}, batch_size: 8, max_length: 32, num_evals: {evals}}}
 search: {{space: pocket, trials: {trials}, replicates: 1, sampler: random, pruning: none}}
-resources: {{max_concurrent: 2}}
+resources: {{max_concurrent: 1}}
 """
 
 
@@ -72,7 +72,7 @@ def write_study(folder: Path, encoder: Path, trials: int, steps: int = 2, evals:
 
 @pytest.mark.slow
 def test_the_disk_of_fifty_trials_stays_under_what_was_planned(tmp_path):
-    """Two searches side by side, of encoders of 11 MB; the bound is no more than twice of what is taken."""
+    """Two searches in turn, of encoders of 11 MB; the bound is no more than twice of what is taken."""
     write_encoder(Size("five", 5, 5), tmp_path / "five")
     assert (tmp_path / "five" / "model.safetensors").stat().st_size > 10e6
     study, home = write_study(tmp_path, tmp_path / "five", trials=25), tmp_path / "home"
