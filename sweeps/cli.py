@@ -19,6 +19,7 @@ from sweeps.cluster_files import ClusterFileError, check_cluster_file
 from sweeps.collect import collect, parse_size, verify
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
+from sweeps.disk import StudyDisk
 from sweeps.export import export_study
 from sweeps.home import Home, StudyIsRunningError
 from sweeps.report.benchmark import terminal_scores
@@ -32,7 +33,9 @@ from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
 from sweeps.submit import Places, SubmitError, submit_study
 from sweeps.tracking import tracking_uri
+from trainables.catalogue import CatalogueError
 from trainables.language_sets import SetName
+from trainables.scratch import collect_scratch
 
 EXIT_STAGE_FAILED = 1
 EXIT_WRONG_INPUT = 2
@@ -82,8 +85,8 @@ def plan(
     saved = counts.trainings_without_sharing - counts.trainings
     print(f"{opened.study.name}: {counts.stages} stages at most, {counts.cached} in the store, {counts.to_run} to run at most")
     print(f"{counts.searches} searches; {counts.trainings} trainings at most; sharing encoders saves {saved}")
-    if counts.cost is not None:
-        _print_cost(counts.cost)
+    if counts.cost is not None and counts.disk is not None:
+        _print_cost(counts.cost, counts.disk)
     for absent in counts.absent:
         print(f"absent: {absent}")
     for leak in counts.leaks:
@@ -359,12 +362,14 @@ def cache_gc(
     """Deletes what died half-way and, with --keep, files that can be computed again; numbers stay."""
     with _user_errors():
         found = collect(open_store_of(Home(home, store)), None if keep is None else parse_size(keep), is_dry=is_dry)
+        scratch = collect_scratch(is_dry=is_dry)
     if as_json:
-        _print_json(found.model_dump())
+        _print_json({**found.model_dump(), "scratch_bytes": scratch})
         return
-    print(f"{'would free' if is_dry else 'freed'} {found.freed_bytes / 1e9:.3f} GB:")
+    print(f"{'would free' if is_dry else 'freed'} {(found.freed_bytes + scratch) / 1e9:.3f} GB:")
     print(f"  {found.abandoned_bytes / 1e9:.3f} of attempts that died, {found.progress_bytes / 1e9:.3f} of checkpoints of finished stages")
     print(f"  {found.quota_bytes / 1e9:.3f} of the files of {len(found.stages)} stages, which are computed again when they are needed")
+    print(f"  {scratch / 1e9:.3f} of temporary files on this machine whose processes died")
     print(f"left: {found.kept_bytes / 1e9:.3f} GB of files of stages")
 
 
@@ -373,7 +378,7 @@ def _user_errors() -> Iterator[None]:
     """The user's mistakes are lines on standard error and exit code 2, never a traceback."""
     try:
         yield
-    except (StudyError, StudyIsRunningError, ScoreError, SubmitError) as error:
+    except (StudyError, StudyIsRunningError, ScoreError, SubmitError, CatalogueError) as error:
         # An id in a message may hold characters at which splitlines cuts.
         for line in str(error).split("\n"):
             print(f"polystilts: {line}", file=sys.stderr)
@@ -411,12 +416,14 @@ def _mlflow(uri: str) -> str:
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 
-def _print_cost(cost: StudyCost) -> None:
+def _print_cost(cost: StudyCost, disk: StudyDisk) -> None:
     """Upper bounds, and what they do not rest on."""
     flops = f"{cost.training_flops:.2g} operations of training and {cost.evaluation_flops:.2g} of evaluation"
     flops += f", {cost.benchmark_flops:.2g} of benchmarks" if cost.benchmark_flops else ""
     print(f"time: at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
-    print(f"disk: at most {_figure(cost.checkpoint_gb)} GB of encoders and {_figure(cost.prepared_gb)} GB of prepared data on each machine")
+    store = f"{_figure(disk.store_peak_gb)} GB of store while it runs and {_figure(disk.store_end_gb)} GB in the end"
+    at_once = f"{disk.num_at_once} stage{'s' if disk.num_at_once > 1 else ''} at once"
+    print(f"disk: at most {store}, with {at_once}; beside it {_figure(disk.machine_gb)} GB on each machine")
     for unknown in cost.unknown:
         print(f"unknown: {unknown}")
 

@@ -21,7 +21,18 @@ from sweeps.study import Study
 from trainables.flops import EncoderShape, layer_flops, step_flops
 from trainables.layers import Rule, num_kept_layers, rule_of
 from trainables.schedule import count_steps, entry_shares
-from trainables.specs import BenchmarkSpec, DataSpec, EvaluateSpec, MixtureTask, Precision, Record, Spec, TrainSpec, TransferSpec
+from trainables.specs import (
+    BenchmarkSpec,
+    DataSpec,
+    EvaluateSpec,
+    MixtureTask,
+    Precision,
+    Record,
+    Spec,
+    SynthesizeSpec,
+    TrainSpec,
+    TransferSpec,
+)
 from trainables.task import TASKS
 
 NO_SHAPE = "not counted, for the shape of this encoder of the hub is not known"
@@ -31,8 +42,12 @@ DECODER = "the decoder of a text-to-text model is not counted"
 SMALL_BATCHES = "small batches do not reach that rate, so these take longer"
 
 BYTES_PER_PARAMETER = 4
-BYTES_PER_TOKEN = 4
-"""Of prepared data; questions also keep where each token lies in its text."""
+BYTES_PER_TOKEN = {"tagging": 8, "mlm": 8, "span_qa": 12}
+"""Of prepared data, by kind, else 4: what is tagged or masked has a class for each token, and questions keep where it lies in its text."""
+BYTES_PER_SEQUENCE = 48
+"""Of prepared data beside tokens, and of hashes of the texts."""
+_LONG_TEXT = 512
+"""Tokens that no text counts for more than, where no encoder cuts it."""
 
 
 class StudyCost(Record):
@@ -83,6 +98,8 @@ class CostModel:
         """In the order in which it was met."""
         self.prepared_bytes: dict[tuple[str, DataSpec, int], float] = {}
         """By tokenizer (a model has one), data and length."""
+        self.states_bytes = 0.0
+        """Of what frozen layers give, in the training that keeps the most of it."""
 
     def encoder(self, model: str) -> Encoder | None:
         """A model's encoder, if its shape is known."""
@@ -111,7 +128,7 @@ class CostModel:
                 return Work()
 
     def _training(self, model: str, shape: EncoderShape, spec: TrainSpec) -> Work:
-        amounts = [self._amount(model, entry.train, spec.max_length) for entry in spec.mixture]
+        amounts = [self.amount(model, entry.train, spec.max_length) for entry in spec.mixture]
         known = [(entry, amount) for entry, amount in zip(spec.mixture, amounts, strict=True) if amount is not None]
         dev = sum(self._forward(model, shape, data, spec.max_length) for entry in spec.mixture for data in entry.dev)
         if not any(entry.share is None for entry, _ in known):
@@ -121,11 +138,15 @@ class CostModel:
         num_steps = count_steps(counted, num_units)
         rule = rule_of(spec.layers_trained, shape.num_layers)
         units = [num_steps * spec.batch_size * share for share in entry_shares(counted, num_units)]
+        self.states_bytes = max(
+            self.states_bytes,
+            sum(_states_bytes(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True)),
+        )
         flops = sum(_training_flops(shape, rule, amount, number) for (_, amount), number in zip(known, units, strict=True))
         return Work(flops, min(spec.num_evals, num_steps) * dev)
 
     def _transfer(self, model: str, shape: EncoderShape, spec: TransferSpec) -> float:
-        amounts = (self._amount(model, data, spec.max_length) for data in spec.data)
+        amounts = (self.amount(model, data, spec.max_length) for data in spec.data)
         forward = Rule(shape.num_layers + 1)
         return sum(_flops(shape, forward, each, min(each.num_units, spec.num_units)) for each in amounts if each is not None)
 
@@ -135,15 +156,16 @@ class CostModel:
         passes = len(spec.arms) * spec.blocks * (spec.warmup + spec.repetitions) * len(spec.precisions) * sum(spec.batch_sizes)
         units = [Amount(1, length, length**2) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
         if "text" in spec.lengths:
-            texts = (self._amount(model, data, spec.max_length) for data in spec.data)
+            texts = (self.amount(model, data, spec.max_length) for data in spec.data)
             units += [amount for amount in texts if amount is not None]
         return passes * sum(_flops(shape, Rule(shape.num_layers + 1), unit, 1) for unit in units)
 
     def _forward(self, model: str, shape: EncoderShape, data: DataSpec, max_length: int) -> float:
-        amount = self._amount(model, data, max_length)
+        amount = self.amount(model, data, max_length)
         return 0.0 if amount is None else _flops(shape, Rule(shape.num_layers + 1), amount, amount.num_units)
 
-    def _amount(self, model: str, data: DataSpec, max_length: int) -> Amount | None:
+    def amount(self, model: str, data: DataSpec, max_length: int) -> Amount | None:
+        """How much an encoder reads of some examples; None if that is not known."""
         key = (model, data, max_length)
         if key not in self._amounts:
             encoder = self.encoder(model)
@@ -152,9 +174,15 @@ class CostModel:
             self.unknown |= dict.fromkeys(unknown)
             self._amounts[key] = amount
             if amount is not None:
-                places = 2 * BYTES_PER_TOKEN if TASKS.load(data.task).kind == "span_qa" else 0
-                self.prepared_bytes[key] = amount.num_units * amount.tokens * (BYTES_PER_TOKEN + places)
+                task = TASKS.load(data.task)
+                sequences = (task.num_options or 1) * BYTES_PER_SEQUENCE
+                self.prepared_bytes[key] = amount.num_units * (amount.tokens * BYTES_PER_TOKEN.get(task.kind, 4) + sequences)
         return self._amounts[key]
+
+    def text_of(self, model: str, data: DataSpec) -> Amount | None:
+        """Examples as they are written rather than read by an encoder, which are prepared for none."""
+        encoder = self.encoder(model)
+        return self._samples.amount(data, _LONG_TEXT, None if encoder is None else encoder.tokenizer)[0]
 
 
 class Planned(NamedTuple):
@@ -167,11 +195,16 @@ class Planned(NamedTuple):
     """Encoders of these that stay in the store."""
 
 
-def study_cost(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram], costs: CostModel, rate: Rate) -> StudyCost:
+def all_stages(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
     """Everything that the programs of a study can ask for."""
+    return itertools.chain(planned_stages(programs), _planned_benchmarks(benchmarks))
+
+
+def study_cost(stages: Iterable[Planned], costs: CostModel, rate: Rate) -> StudyCost:
+    """What these stages take."""
     total = Work()
     seconds = checkpoint_bytes = 0.0
-    for planned in itertools.chain(planned_stages(programs), _planned_benchmarks(benchmarks)):
+    for planned in stages:
         encoder = costs.encoder(planned.model)
         checkpoint_bytes += 0 if encoder is None else planned.num_kept * encoder.num_parameters * BYTES_PER_PARAMETER
         work = costs.work(planned.model, planned.spec).times(planned.number)
@@ -198,7 +231,7 @@ def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
         for spec in program.shared_stages():
             if spec.key not in shared:
                 shared.add(spec.key)
-                yield Planned(model, spec, 1, 1)
+                yield Planned(model, spec, 1, 0 if isinstance(spec, SynthesizeSpec) else 1)
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
             yield Planned(model, target, program.num_trainings(), program.num_seeds())
@@ -255,6 +288,13 @@ def _largest(distribution: BaseDistribution) -> float | int | str:
 def _with_mixture(spec: TrainSpec, mixture: tuple[MixtureTask, ...]) -> TrainSpec:
     fields = {name: getattr(spec, name) for name in TrainSpec.model_fields}
     return TrainSpec.model_validate({**fields, "mixture": mixture})
+
+
+def _states_bytes(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
+    """Of what is kept of an entry of a mixture that is not computed at each visit."""
+    tokens = amount.num_units * amount.tokens
+    is_kept = num_kept_layers(rule, tokens, shape.hidden_size, num_units / max(amount.num_units, 1)) > 0
+    return BYTES_PER_PARAMETER * tokens * shape.hidden_size if is_kept else 0.0
 
 
 def _training_flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:

@@ -20,6 +20,7 @@ from trainables.keys import content_key
 from trainables.specs import DataSpec, Record
 from trainables.splits import parse_split
 from trainables.task import TASKS
+from trainables.task_errors import in_task_file
 
 SAMPLE_VERSION = 1
 NUM_SAMPLED = 200
@@ -118,8 +119,9 @@ def _first_made(data: DataSpec) -> list[Example]:
     """The first examples of a generated split: all are drawn alike, and to make all takes seconds."""
     generate = TASKS.load(data.task).generate
     assert generate is not None, "a generated source has a task that makes it"
-    entries = generate(parse_split(data.split).split, data.language)
-    return [entry for entry in itertools.islice(entries, NUM_SAMPLED) if not isinstance(entry, Dropped)]
+    with in_task_file(data.task, f"{data.task} {data.split} {data.language}"):
+        entries = generate(parse_split(data.split).split, data.language)
+        return [entry for entry in itertools.islice(entries, NUM_SAMPLED) if not isinstance(entry, Dropped)]
 
 
 def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Unknown, ...]]:

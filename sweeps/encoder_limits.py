@@ -1,11 +1,11 @@
 """What can be known to be too much for an encoder before it is loaded: inputs that are too long, layers or files that it does not have."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeps.encoder_shapes import published
+from sweeps.model_folder import read_object
 from sweeps.study import Study, StudyError
 from sweeps.study_models import Model
 from sweeps.study_training import DEFAULT_TRAINING, Training
@@ -55,7 +55,7 @@ def _check_files(place: str, family: str, folder: Path) -> None:
     for names in (("config.json",), _WEIGHTS, _TOKENIZERS):
         if not any((folder / name).is_file() for name in names):
             raise StudyError(f"{place}: {folder} holds no {' or '.join(names)}; it must be a folder that from_pretrained reads")
-    model_type = str(_read(place, folder / "config.json").get("model_type")).replace("-", "_")
+    model_type = str(read_object(place, folder / "config.json").get("model_type")).replace("-", "_")
     if model_type != family and model_type in FAMILIES.names:
         raise StudyError(f"{place}: {folder} is of the family {model_type}, but family is {family}; set family: {model_type}")
 
@@ -74,7 +74,7 @@ def _has_mask(name: str, model: Model, base: Path) -> bool:
     if model.folder is None:
         return model.family != "mt5" or model.random is not None
     path = base / model.folder / "tokenizer_config.json"
-    return model.family != "mt5" or _read(f"models.{name}.folder", path).get("mask_token") is not None
+    return model.family != "mt5" or read_object(f"models.{name}.folder", path).get("mask_token") is not None
 
 
 def _check_unmasked(study: Study, name: str, model: Model) -> None:
@@ -140,7 +140,7 @@ def architecture(name: str, model: Model, base: Path) -> Architecture | None:
     if model.folder is None:
         return None
     place, path = f"models.{name}.folder", base / model.folder / "config.json"
-    config = _read(place, path)
+    config = read_object(place, path)
     found = {field: _number(place, path, config, written) for field, written in _SHAPE.items()}
     if found["max_positions"] is not None:
         found["max_positions"] -= first_position(model.family, config)
@@ -156,11 +156,11 @@ def _most_tokens(name: str, model: Model, base: Path) -> int | None:
         positions = None if found is None else found.num_positions
         return None if positions is None else positions - first_position(model.family, {})
     place, folder = f"models.{name}.folder", base / model.folder
-    config = _read(place, folder / "config.json")
+    config = read_object(place, folder / "config.json")
     positions = _number(place, folder / "config.json", config, "max_position_embeddings")
     limits = [
         None if positions is None else positions - first_position(model.family, config),
-        _number(place, folder / "tokenizer_config.json", _read(place, folder / "tokenizer_config.json"), "model_max_length"),
+        _number(place, folder / "tokenizer_config.json", read_object(place, folder / "tokenizer_config.json"), "model_max_length"),
     ]
     return min((limit for limit in limits if limit is not None), default=None)
 
@@ -173,21 +173,8 @@ def _num_layers(name: str, model: Model, base: Path) -> int | None:
         found = published(str(model.hub))
         return None if found is None else found.shape.num_layers
     place, path = f"models.{name}.folder", base / model.folder / "config.json"
-    numbers = (_number(place, path, _read(place, path), field) for field in _NUM_LAYERS)
+    numbers = (_number(place, path, read_object(place, path), field) for field in _NUM_LAYERS)
     return next((number for number in numbers if number is not None), None)
-
-
-def _read(place: str, path: Path) -> Mapping[str, Any]:
-    """The JSON object in a file; an empty one where there is no file, as an encoder may come without a tokenizer_config.json."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise StudyError(f"{place}: {path} is no JSON: {error}; copy it again from where the encoder is from") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"{place}: {path} holds no JSON object; copy it again from where the encoder is from")
-    return content
 
 
 def _number(place: str, path: Path, content: Mapping[str, Any], field: str) -> int | None:

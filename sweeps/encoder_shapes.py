@@ -15,6 +15,7 @@ class Encoder(NamedTuple):
     shape: EncoderShape
     num_parameters: int
     """Without pooler and heads."""
+    vocabulary_size: int
     tokenizer: Path | None
     """The tokenizer.json beside it, where it is at hand."""
 
@@ -68,7 +69,8 @@ def encoder_of(model: Model, base: Path) -> Encoder | None:
         found = published(str(model.hub))
     if found is None:
         return None
-    return Encoder(found.shape, count_parameters(found), tokenizer if tokenizer is not None and tokenizer.is_file() else None)
+    at_hand = tokenizer if tokenizer is not None and tokenizer.is_file() else None
+    return Encoder(found.shape, count_parameters(found), found.vocabulary_size, at_hand)
 
 
 def _of_random(family: str, made: RandomEncoder) -> Tables:

@@ -3,10 +3,8 @@
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sweeps.brakes import Brakes
@@ -19,6 +17,7 @@ from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
 from trainables.interruption import InterruptedStageError
+from trainables.scratch import scratch_folder
 from trainables.specs import Job
 from trainables.store import Store
 
@@ -111,7 +110,7 @@ def run_walk(
 
     nodes = NodeWatch(ray.nodes, _worker(resources, resources.least_gpus))
     searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes, nodes)
-    with tempfile.TemporaryDirectory(prefix="polystilts-tune-", ignore_cleanup_errors=True) as scratch:
+    with scratch_folder() as scratch:
         tuner = Tuner(
             _trial(resources),
             tune_config=TuneConfig(
@@ -124,7 +123,7 @@ def run_walk(
             ),
             run_config=RunConfig(
                 name="tune",
-                storage_path=str(Path(scratch).resolve()),
+                storage_path=str(scratch.resolve()),
                 verbose=0,
                 callbacks=[Starts(searcher)],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),  # the stages' own are in the store
@@ -183,6 +182,17 @@ def num_asked_for(resources: Resources, found: Mapping[str, float], types: NodeT
     elif may_grow:
         now = max(now, _ASKED_FOR)
     return max(now, 1) if resources.workers > 1 else 1 + now
+
+
+def most_at_once(resources: Resources) -> int:
+    """Stages that can run at the same time, as far as this machine, or the cluster at `RAY_ADDRESS`, says before anything runs."""
+    cpus = resources.cpus_per_worker * resources.workers
+    if not os.environ.get("RAY_ADDRESS"):
+        held = max(len(os.sched_getaffinity(0)) // cpus, 1)
+        return min(resources.max_concurrent or held, held)
+    types = node_types()
+    grown = _ASKED_FOR if types is None else max(types.num_fitting(_worker(resources, resources.least_gpus)) // resources.workers, 1)
+    return resources.max_concurrent or grown
 
 
 def check_node_types(resources: Resources, types: NodeTypes) -> None:

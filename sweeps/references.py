@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from trainables.catalogue import did_you_mean, listed
+from trainables.catalogue import CatalogueError, did_you_mean, listed
 from trainables.language_sets import languages_in
 from trainables.splits import parse_split
 from trainables.task import TASKS, Task
@@ -33,19 +33,21 @@ def trained_on(target: str, given: str | None) -> Reference:
 
 
 def check_task(place: str, task: str) -> None:
-    """A ValueError that begins with `place` if there is no such task."""
+    """A ValueError that begins with `place` if there is no such task, or if its file is wrong."""
     try:
-        TASKS.check(task)
-    except ValueError as error:
+        TASKS.load(task)
+    except (ValueError, CatalogueError) as error:
         raise ValueError(f"{place}: {error}") from None
 
 
 def check_reference(place: str, task: str, reference: str) -> str:
     """The task whose examples `reference` names; a ValueError that begins with `place` if there is none."""
     try:
-        return parse_reference(reference, task).task
-    except ValueError as error:
+        found = parse_reference(reference, task).task
+        TASKS.load(found)
+    except (ValueError, CatalogueError) as error:
         raise ValueError(f"{place}: {error}") from None
+    return found
 
 
 def check_fits(place: str, task: str, reference: str) -> None:

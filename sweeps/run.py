@@ -10,13 +10,14 @@ from rich.console import Console
 
 from sweeps.brakes import NO_LIMITS, Brakes, Limits
 from sweeps.builder import SpecBuilder
-from sweeps.cost import CostModel, StudyCost, study_cost
+from sweeps.cost import CostModel, StudyCost, all_stages, study_cost
 from sweeps.data_sample import DataSamples
 from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
+from sweeps.disk import StudyDisk, study_disk
 from sweeps.events import StudyFinished
 from sweeps.home import Home, StudyIsRunningError, is_locked, study_lock
 from sweeps.journal import Journal
-from sweeps.launch import cluster, run_walk
+from sweeps.launch import cluster, most_at_once, run_walk
 from sweeps.leases import Leases
 from sweeps.marks import mark_lines
 from sweeps.placement import is_spread
@@ -29,6 +30,7 @@ from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.retries import Retries
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
+from sweeps.task_places import naming_places
 from sweeps.tracking import Tracker
 from sweeps.walk import Lookup, Walk
 from trainables.data import check_folder, load_examples
@@ -105,6 +107,8 @@ class Counts(Record):
     """Caveats, as the report repeats them."""
     cost: StudyCost | None
     """None where it was not asked for."""
+    disk: StudyDisk | None
+    """As for `cost`."""
 
 
 def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None = None, *, needs_files: bool = True) -> Opened:
@@ -122,10 +126,11 @@ def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None 
         study,
         path.resolve().parent,
         data,
-        functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache)),
+        functools.cache(functools.partial(text_hashes, folder=data, cache=where.cache, study=study)),
         needs_files,
     )
-    builder.check()
+    with naming_places(study):
+        builder.check()
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -181,13 +186,17 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     is_gpu = opened.study.resources.uses_gpus
     rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
-    return _counts(opened, walk, study_cost(walk.programs, walk.benchmarks, costs, rate))
+    stages = list(all_stages(walk.programs, walk.benchmarks))
+    with naming_places(opened.study):
+        cost = study_cost(stages, costs, rate)
+        disk = study_disk(stages, costs, most_at_once(opened.study.resources), is_store_here=opened.store.files.is_local)
+    return _counts(opened, walk, cost, disk)
 
 
 def status_study(opened: Opened) -> Status:
     """How far a study is."""
     walk, _ = walk_store(opened)
-    counts = _counts(opened, walk, None)
+    counts = _counts(opened, walk, None, None)
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
@@ -224,7 +233,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                 for message in (*damaged, *slow):
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
-                    check_data(opened.builder.all_data(), opened.data, opened.home.cache)
+                    check_data(opened)
                 journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
                 journal.settle()
                 if not walk.is_finished:
@@ -297,23 +306,25 @@ def sync_study(opened: Opened) -> Synced:
         return Synced(tracker.uri, journal.num_cached, num_waiting)
 
 
-def text_hashes(spec: DataSpec, folder: Path | None, cache: Path) -> TextHashes | None:
+def text_hashes(spec: DataSpec, folder: Path | None, cache: Path, study: Study) -> TextHashes | None:
     """The hashes of the texts of some examples, to measure what was seen of them; of what is made rather than read there are none."""
     try:
-        return None if spec.source == "generated" or spec.stage is not None else load_text_hashes(spec, folder, cache)
+        with naming_places(study):
+            return None if spec.source == "generated" or spec.stage is not None else load_text_hashes(spec, folder, cache)
     except ValueError as error:
         raise StudyError(str(error)) from None
 
 
-def check_data(specs: Sequence[DataSpec], data: Path | None, cache: Path) -> None:
+def check_data(opened: Opened) -> None:
     """Reads everything that a study can touch, so that a bad file ends it before the first training; keeps the hashes of its texts."""
-    for spec in specs:
+    for spec in opened.builder.all_data():
         try:
-            examples = load_examples(spec, data, labelled=TASKS.load(spec.task).kind != "mlm").examples
+            with naming_places(opened.study):
+                examples = load_examples(spec, opened.data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
             raise StudyError(str(error)) from None
         if spec.source != "generated":
-            keep_text_hashes(spec, examples, cache)
+            keep_text_hashes(spec, examples, opened.home.cache)
 
 
 def retries_of(opened: Opened) -> Retries:
@@ -329,7 +340,7 @@ def _some_trainings(store: Store) -> Iterator[Manifest]:
     return (manifest for manifest in found if manifest is not None)
 
 
-def _counts(opened: Opened, walk: Walk, cost: StudyCost | None) -> Counts:
+def _counts(opened: Opened, walk: Walk, cost: StudyCost | None, disk: StudyDisk | None) -> Counts:
     programs = walk.programs
     shared = _shared_stages(programs)
     num_shared_trainings = sum(spec.kind == "train" for spec in shared.values())
@@ -349,6 +360,7 @@ def _counts(opened: Opened, walk: Walk, cost: StudyCost | None) -> Counts:
         absent=tuple(opened.builder.data.absent),
         notes=_notes(opened),
         cost=cost,
+        disk=disk,
     )
 
 

@@ -124,7 +124,7 @@ def select_study(opened: Opened, budget: float, console: Console) -> Selection:
             journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
             journal.settle()
             if not walk.is_finished:
-                check_data(opened.builder.all_data(), opened.data, opened.home.cache)
+                check_data(opened)
                 paused = run_rest(opened, walk, journal, leases)
                 if paused is not None:
                     raise StudyError(f"{paused}; then give the same command again")

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sweeps.study_training import Mixture, TaskUse
-from sweeps.study_values import names_as_keys
+from sweeps.study_values import hub_name, names_as_keys
 from trainables.family import FAMILIES
 from trainables.specs import Record
 
@@ -40,7 +40,7 @@ class Model(Record):
     """An encoder: from the hub, from a folder, or at random; perhaps pretrained by the study."""
 
     family: str
-    hub: Annotated[str, Field(min_length=1)] | None = None
+    hub: Annotated[str, Field(min_length=1), AfterValidator(hub_name)] | None = None
     revision: str = "main"
     folder: Annotated[str, Field(min_length=1)] | None = None
     """Relative to the study file."""

@@ -1,7 +1,11 @@
 """How values may be written in a study where they have a short form: names, one value or several, languages or a word for them, GPUs."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+
+_LANGUAGE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
+_HUB_NAME = re.compile(r"[A-Za-z0-9{][\w.{}-]*(/[A-Za-z0-9{][\w.{}-]*)?")
 
 
 def names_as_keys(value: object) -> object:
@@ -34,7 +38,7 @@ def languages_or(*words: str) -> Callable[[object], object]:
     def checked(value: object) -> object:
         if isinstance(value, (list, tuple)):
             for language in value:
-                if not isinstance(language, str):
+                if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
                     raise ValueError(f"{language!r} is no code of a language; write codes, as in [de, sw]")
             if not value:
                 raise ValueError(f"[] names no language; name one{known}")
@@ -46,6 +50,20 @@ def languages_or(*words: str) -> Callable[[object], object]:
         return value
 
     return checked
+
+
+def language_code(value: str) -> str:
+    """A code, which can be a part of a file's name; anything else is a ValueError."""
+    if not _LANGUAGE.fullmatch(value):
+        raise ValueError(f"{value!r} is no code of a language; write a code, such as de")
+    return value
+
+
+def hub_name(value: str) -> str:
+    """The name of a model on the hub, perhaps with `{language}` in it; a path is a ValueError."""
+    if not _HUB_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name on the hub; write owner/name, or give a folder as folder")
+    return value
 
 
 def number_of_gpus(value: object) -> object:

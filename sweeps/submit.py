@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import shlex
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sweeps.run import open_study
 from sweeps.study import Study, StudyError
 from sweeps.synthesis import LANGUAGE, MUSE_DICTIONARIES, BackTranslate, CodeSwitch, Synthesis, Translate
+from trainables.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -73,10 +73,10 @@ def submit_study(path: Path, address: str, places: Places, *, waits: bool, write
     The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster.
     """
     _check_places(address, places)
-    with tempfile.TemporaryDirectory(prefix="polystilts-submit-") as scratch:
-        opened = open_study(path, Path(scratch) / "home", None, None, needs_files=False)
+    with scratch_folder() as scratch:
+        opened = open_study(path, scratch / "home", None, None, needs_files=False)
         package = package_of(opened.study, path)
-        archive = Path(scratch) / "study.zip"
+        archive = scratch / "study.zip"
         write_package(package, archive)
         entrypoint = shlex.join(["polystilts", "run", package.study, *places.options])
         digest = hashlib.sha256(entrypoint.encode() + archive.read_bytes()).hexdigest()[:_HASH_LENGTH]
@@ -97,6 +97,12 @@ def package_of(study: Study, path: Path) -> Package:
     folders = [Path(os.path.normpath(base / name)) for name in _folders(study) if not Path(name).is_absolute()]
     root = Path(os.path.commonpath([base, *folders]))
     found = {path.resolve(), *(file for folder in folders for file in folder.rglob("*") if file.is_file())}
+    for folder in folders:
+        for file in sorted(found):
+            if file.is_relative_to(folder) and not file.resolve().is_relative_to(folder.resolve()):
+                raise StudyError(
+                    f"{path.name}: {file} is a link that leads out of its folder, to {file.resolve()}; put the file there itself"
+                )
     num_bytes = sum(file.stat().st_size for file in found)
     if num_bytes > MAX_PACKAGE_BYTES:
         found_mib, most_mib = num_bytes / 2**20, MAX_PACKAGE_BYTES / 2**20

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sweeps.study_values import languages_or
+from sweeps.study_values import hub_name, language_code, languages_or
 from trainables.specs import Precision, Record
 
 Languages = Annotated[tuple[str, ...], BeforeValidator(languages_or()), Field(min_length=1)]
@@ -24,7 +24,7 @@ class _Synthesis(Record):
 
 
 class _ByModel(_Synthesis):
-    hub: Annotated[str, Field(min_length=1)] | None = None
+    hub: Annotated[str, Field(min_length=1), AfterValidator(hub_name)] | None = None
     revision: str = "main"
     folder: Annotated[str, Field(min_length=1)] | None = None
     """Relative to the study file."""
@@ -81,7 +81,7 @@ class BackTranslate(_Translating):
     """A translation into a pivot language and back, as large as the source."""
 
     method: Literal["back_translate"]
-    pivot: str
+    pivot: Annotated[str, AfterValidator(language_code)]
     back: str | None = None
     """The model that translates back, on the hub or a folder as the first; by default the first."""
 
@@ -89,6 +89,8 @@ class BackTranslate(_Translating):
     def _both_ways(self) -> "BackTranslate":
         if self.back is None and self.coded == "none" and LANGUAGE not in self.prefix:
             raise ValueError(f"back: {self.name} translates one way; name the model that translates back")
+        if self.back is not None and self.hub is not None:
+            hub_name(self.back)
         return self
 
 

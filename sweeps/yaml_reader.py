@@ -1,5 +1,6 @@
 """Reads YAML as its version 1.2 does, so that `1e-5` is a number, `no` a language and a key given twice an error."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,6 +8,10 @@ from typing import Any, TypeVar
 import yaml
 
 Number = TypeVar("Number", int, float)
+
+
+_MAX_VALUES = 100_000
+"""Of a study with hundreds of tasks and languages; anchors of anchors could stand for more than any memory holds."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,7 +80,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 def read_yaml(text: str, name: str) -> object:
     """The value of a YAML text; a ValueError names the file and line of a syntax error."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"{name}, line {line}: {error.problem or error.context}") from None
@@ -83,3 +88,16 @@ def read_yaml(text: str, name: str) -> object:
         raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ValueError(f"{name}: lists or mappings lie too deep in each other; are there brackets too many?") from None
+    if _num_values(value, {}) > _MAX_VALUES:
+        raise ValueError(f"{name}: with what its anchors stand for it has more than {_MAX_VALUES:,} values; write out what is meant")
+    return value
+
+
+def _num_values(value: object, counted: dict[int, float]) -> float:
+    """With anchors counted wherever they stand, each looked at once; infinite for one within itself."""
+    if not isinstance(value, (list, dict)):
+        return 1
+    if id(value) not in counted:
+        counted[id(value)] = math.inf
+        counted[id(value)] = 1 + sum(_num_values(each, counted) for each in (value.values() if isinstance(value, dict) else value))
+    return counted[id(value)]

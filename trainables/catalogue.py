@@ -4,10 +4,24 @@ import difflib
 import functools
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 Entry = TypeVar("Entry")
+
+
+class CatalogueError(Exception):
+    """A file that a newcomer wrote is wrong, or raised an exception; it would do so again."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem
 
 
 class Catalogue(Generic[Entry]):
@@ -31,15 +45,27 @@ class Catalogue(Generic[Entry]):
             raise ValueError(f"unknown {self._noun} {name!r}{did_you_mean(name, self.names)}")
 
     def load(self, name: str) -> Entry:
-        """The entry called `name`; raises as `check` does."""
+        """The entry called `name`; raises as `check` does, and a CatalogueError if its file is wrong."""
         if name in self._found:
             return self._found[name]
         self.check(name)
-        found = getattr(importlib.import_module(f"{self._package}.{name}"), self._constant, None)
+        folder = Path(importlib.import_module(self._package).__path__[0])
+        try:
+            found = getattr(importlib.import_module(f"{self._package}.{name}"), self._constant, None)
+        except Exception as error:  # a newcomer's code raises anything
+            where = f"{error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else line_in(error, folder)
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise CatalogueError(name, f"{where or folder / f'{name}.py'}: {problem}") from error
         if not isinstance(found, self._entry):
-            raise TypeError(f"{self._package.replace('.', '/')}/{name}.py must define {self._constant}, a {self._entry.__name__}")
+            raise CatalogueError(name, f"{folder / f'{name}.py'}: it must define {self._constant}, a {self._entry.__name__}")
         self._found[name] = found
         return found
+
+
+def line_in(error: Exception, folder: Path) -> str | None:
+    """`file:line` of the last call from a file of `folder` that an exception came through; None if it came through none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(frames) if Path(frame.filename).parent == folder), None)
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

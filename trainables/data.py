@@ -1,5 +1,6 @@
 """From a DataSpec to its examples: reads them, checks every entry, takes slice and subset."""
 
+import contextlib
 import functools
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from trainables.origins import find_origin, made_origin, with_labels
 from trainables.specs import DataSpec
 from trainables.splits import parse_split, slice_of, subset_of, take
 from trainables.task import TASKS, Task
+from trainables.task_errors import in_task_file
 
 
 class Examples(NamedTuple):
@@ -44,12 +46,13 @@ def read_examples(
         raise ValueError(f"{origin.place}: the data is {origin.source} now, but the spec was made for {data.source}")
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
-    labelled_task = with_labels(task, data, folder)
-    for entry in checked(labelled_task, origin.entries(), origin.place, labelled):
-        if isinstance(entry, Dropped):
-            dropped[entry.reason] += 1
-        else:
-            examples.append(entry)
+    with contextlib.nullcontext() if is_made else in_task_file(data.task, origin.place):
+        labelled_task = with_labels(task, data, folder)
+        for entry in checked(labelled_task, origin.entries(), origin.place, labelled):
+            if isinstance(entry, Dropped):
+                dropped[entry.reason] += 1
+            else:
+                examples.append(entry)
     check_split(labelled_task, examples, dict(sorted(dropped.items())), origin.place, labelled)
     if not is_made:  # what is made of a slice is the slice
         examples = take(examples, functools.partial(slice_of, start=start, stop=stop, place=origin.place, split=data.split))

@@ -112,8 +112,8 @@ class Manifest(Record):
     spec: dict[str, Any]
     parents: tuple[str, ...]
     """Keys of the stages that this one read."""
-    attempt: str
-    """Name of the folder below `artifacts/<key>/` that holds the files."""
+    attempt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
+    """Name of the folder below `artifacts/<key>/` that holds the files; no path, for what is there may be deleted."""
     files: tuple[FileRecord, ...]
     files_dropped: bool
     """The files were deleted on purpose, after a search was lost; the numbers stay."""

@@ -20,6 +20,7 @@ from trainables.flops import EncoderShape
 from trainables.heads import Encoded, Head, HeadShape, make_head
 from trainables.layers import Rule, depth_of, is_trained
 from trainables.packing import ATTENTION, Packed
+from trainables.pretrained import NO_CODE
 from trainables.text_to_text import Decoder, LabelWords, load_decoder, save_decoder, unpacked
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
@@ -157,16 +158,16 @@ class Model(nn.Module):
 
 def load_encoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
     """The encoder in a folder or on the hub, in float32, without a pooler: heads bring their own."""
-    reader, options = _reader(AutoConfig.from_pretrained(source, revision=revision))
+    reader, options = _reader(AutoConfig.from_pretrained(source, revision=revision, **NO_CODE))
     return cast(
         PreTrainedModel,
-        reader.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, **options),
+        reader.from_pretrained(source, revision=revision, dtype=torch.float32, attn_implementation=ATTENTION, **options, **NO_CODE),
     )
 
 
 def empty_encoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
     """The encoder that `load_encoder` gives, without its weights, which takes no memory."""
-    config = AutoConfig.from_pretrained(source, revision=revision, dtype=torch.float32)
+    config = AutoConfig.from_pretrained(source, revision=revision, dtype=torch.float32, **NO_CODE)
     with torch.device("meta"):
         return fresh_encoder(config)
 
@@ -174,7 +175,7 @@ def empty_encoder(source: str | Path, revision: str | None = None) -> PreTrained
 def fresh_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     """An encoder with the random weights that torch's generator gives."""
     reader, options = _reader(config)
-    return cast(PreTrainedModel, reader.from_config(config, attn_implementation=ATTENTION, **options))
+    return cast(PreTrainedModel, reader.from_config(config, attn_implementation=ATTENTION, **options, **NO_CODE))
 
 
 def _reader(config: PreTrainedConfig) -> tuple[Any, dict[str, bool]]:

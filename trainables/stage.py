@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,9 +25,11 @@ from trainables.masking import read_vocabulary
 from trainables.model import add_decoder, empty_encoder, inherit_head, load_encoder, load_model, save_model, with_fresh_heads
 from trainables.origins import with_labels
 from trainables.prepare import data_use, prepare
+from trainables.pretrained import NO_CODE
 from trainables.progress import Point
 from trainables.random_encoder import save_random_encoder
 from trainables.ranks import is_first
+from trainables.scratch import scratch_folder
 from trainables.specs import (
     Architecture,
     BenchmarkSpec,
@@ -82,8 +83,7 @@ def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrup
     disable_progress_bar()
     device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu and not _is_driver(job) else torch.device("cpu")
     reset_peak_memory(device)
-    with tempfile.TemporaryDirectory(prefix="polystilts-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         match job.spec:
             case InitSpec():
                 outcome = _initialise(job.spec, job, folder)
@@ -254,7 +254,7 @@ def _source(encoder: HubEncoder | FolderEncoder | StageEncoder, job: Job, store:
 @functools.lru_cache(maxsize=4)
 def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """Kept from trial to trial of one actor: reading a vocabulary of 250,000 takes longer than a toy's training."""
-    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision))
+    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(source.folder_or_hub, revision=source.revision, **NO_CODE))
 
 
 @functools.lru_cache(maxsize=1)

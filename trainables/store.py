@@ -72,6 +72,10 @@ class Store:
         On an object store only their sizes are looked at, for bytes are checked when they are fetched.
         """
         if self.files.is_local:
+            try:
+                self.files.local(_artifact_path(manifest))
+            except OSError as error:
+                return f"{error.filename}: {error.strerror}"
             return self.alteration(manifest)
         for path, record in published_files(manifest):
             size = self.files.size(path)
@@ -158,9 +162,9 @@ class Store:
 
     def clear_progress(self, key: str) -> None:
         """Deletes the progress checkpoints of a stage that is finished."""
-        shutil.rmtree(self.progress_folder(key), ignore_errors=True)
         if not self.files.is_local:
-            self.files.delete(_progress_path(key))
+            shutil.rmtree(self.progress_folder(key), ignore_errors=True)
+        self.files.delete(_progress_path(key))
 
     def _cached(self, manifest: Manifest) -> Path:
         """The copy in the cache, checked; made, or made again, if need be."""

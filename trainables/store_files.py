@@ -1,6 +1,7 @@
 """Files below one URI or path, on a disk or an object store: whole or not there, and asked for again where a network fails."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -33,9 +34,15 @@ class StoreFiles:
         self.is_local = isinstance(self._fs, pafs.LocalFileSystem)
 
     def local(self, path: str) -> Path:
-        """Where a file lies on the disk, if that is where all lie."""
+        """Where a file lies on the disk, if that is where all lie; an OSError if a link that somebody put there leads elsewhere.
+
+        The store itself and its folders may be links, for these are their owner's.
+        """
         assert self.is_local, f"{self.uri} is no folder"
-        return Path(self._root, path)
+        place, top = Path(self._root, path), Path(self._root, *Path(path).parts[:1])
+        if not place.resolve().is_relative_to(top.resolve()):
+            raise OSError(errno.ELOOP, f"it leads out of {top}, to {place.resolve()}; delete it", str(place))
+        return place
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder, in order, but for what is being written; nothing if it is not there."""
@@ -49,7 +56,12 @@ class StoreFiles:
         return info.size if info.type == pafs.FileType.File else None
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of all files in a folder and below, by their paths, what is being written among them; nothing if it is not there."""
+        """Bytes of all files in a folder and below, by their paths, what is being written among them; nothing if it is not there.
+
+        A link on a disk is a file, wherever it leads.
+        """
+        if self.is_local:
+            return {path.relative_to(self._root).as_posix(): path.lstat().st_size for path in _files_below(Path(self._root, folder))}
         selector = pafs.FileSelector(f"{self._root}/{folder}", recursive=True, allow_not_found=True)
         found = self._trying(functools.partial(self._fs.get_file_info, selector))
         return {info.path.removeprefix(f"{self._root}/"): info.size for info in found if info.type == pafs.FileType.File}
@@ -108,9 +120,16 @@ class StoreFiles:
         return True
 
     def delete(self, path: str) -> None:
-        """Deletes a file or a folder, if it is there."""
+        """Deletes a file or a folder, if it is there; of a link nothing but the link."""
 
         def remove() -> None:
+            if self.is_local:
+                place = Path(self._root, path)
+                if place.is_dir() and not place.is_symlink():
+                    shutil.rmtree(place)
+                else:
+                    place.unlink()
+                return
             target = f"{self._root}/{path}"
             match self._fs.get_file_info(target).type:
                 case pafs.FileType.Directory:
@@ -169,6 +188,13 @@ class StoreFiles:
             except OSError:
                 time.sleep(wait_s)
         return action()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """With links to folders among the files: nobody goes where they lead."""
+    for parent, folders, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
+        yield from (path for name in folders if (path := Path(parent, name)).is_symlink())
 
 
 def _aside(target: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerBase
 
+from trainables.pretrained import NO_CODE
 from trainables.seeds import derive_seed
 from trainables.specs import FolderEncoder, Generate, HubEncoder, TranslationModel
 
@@ -36,7 +37,7 @@ class _Translator:
     def __init__(self, settings: TranslationModel, places: Mapping[str, str], device: torch.device) -> None:
         self._settings, self._device = settings, device
         source = _source(settings.model, places)
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(**source)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(**source, **NO_CODE)
         self._first_token = None
         if settings.source_code is not None:
             if not hasattr(self._tokenizer, "src_lang"):
@@ -45,7 +46,7 @@ class _Translator:
             self._tokenizer.src_lang = settings.source_code
         if settings.target_code is not None:
             self._first_token = _language_id(self._tokenizer, settings.target_code, _name(source))
-        self._model = AutoModelForSeq2SeqLM.from_pretrained(**source, dtype=_dtype(settings.precision)).to(device).eval()
+        self._model = AutoModelForSeq2SeqLM.from_pretrained(**source, **NO_CODE, dtype=_dtype(settings.precision)).to(device).eval()
 
     def __call__(self, texts: Sequence[str], _number: int) -> list[Written]:
         given = [self._settings.prefix + text for text in texts]
@@ -66,10 +67,10 @@ class _Writer:
         self._settings, self._device = settings, device
         source = _source(settings.model, places)
         sides = {"padding_side": "left", "truncation_side": "left"}
-        self._tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(**source, **sides))
+        self._tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(**source, **NO_CODE, **sides))
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._model = AutoModelForCausalLM.from_pretrained(**source, dtype=_dtype(settings.precision)).to(device).eval()
+        self._model = AutoModelForCausalLM.from_pretrained(**source, **NO_CODE, dtype=_dtype(settings.precision)).to(device).eval()
         positions = getattr(self._model.config, "max_position_embeddings", None) or self._tokenizer.model_max_length
         self._room = positions - settings.max_length
         if self._room <= 0:

@@ -22,6 +22,7 @@ from transformers.models.mt5.modeling_mt5 import MT5Stack
 from trainables.examples import Choice, Text
 from trainables.features import IGNORED
 from trainables.packing import Packed
+from trainables.pretrained import NO_CODE
 from trainables.seeds import derive_seed
 from trainables.task import Task
 
@@ -190,7 +191,7 @@ def load_decoder(source: str | Path, revision: str | None, config: PreTrainedCon
         decoder = Decoder(config)
     if (Path(source) / DECODER_FILE).exists():
         decoder.load_state_dict(load_file(Path(source) / DECODER_FILE))
-    elif AutoConfig.from_pretrained(source, revision=revision).is_encoder_decoder:
+    elif AutoConfig.from_pretrained(source, revision=revision, **NO_CODE).is_encoder_decoder:
         whole = MT5ForConditionalGeneration.from_pretrained(source, revision=revision, dtype=torch.float32)
         weights = {f"stack.{name}": weight for name, weight in whole.decoder.state_dict().items() if not name.startswith("embed_tokens")}
         decoder.load_state_dict(weights | {"lm_head.weight": whole.lm_head.weight})
