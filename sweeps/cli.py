@@ -31,7 +31,7 @@ from sweeps.results import StudyResult
 from sweeps.run import Opened, count, open_store_of, open_study, report_study, retries_of, run_study, status_study, sync_study
 from sweeps.score import ScoreError, score_folders
 from sweeps.study import StudyError
-from sweeps.submit import Places, SubmitError, submit_study
+from sweeps.submit import Places, Spending, SubmitError, submit_study
 from sweeps.tracking import tracking_uri
 from trainables.catalogue import CatalogueError
 from trainables.language_sets import SetName
@@ -62,6 +62,9 @@ StoreOption = Annotated[
     ),
 ]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of published data files, instead of the hub.")]
+MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", min=0, help="Device-hours, after which the study pauses.")]
+MaxCostOption = Annotated[float | None, typer.Option("--max-cost", min=0, help="As --max-hours, in money; needs --prices.")]
+PricesOption = Annotated[Path | None, typer.Option("--prices", help="YAML: price of an hour by part of a device's name, `H100: 3.5`.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DEFAULT_HOME = Path("runs")
 
@@ -104,9 +107,9 @@ def run(
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
     store: StoreOption = None,
-    max_hours: Annotated[float | None, typer.Option("--max-hours", min=0, help="Device-hours after which no stage is started.")] = None,
-    max_cost: Annotated[float | None, typer.Option("--max-cost", min=0, help="As --max-hours, in money; needs --prices.")] = None,
-    prices: Annotated[Path | None, typer.Option("--prices", help="YAML: price of an hour by part of a device's name, `H100: 3.5`.")] = None,
+    max_hours: MaxHoursOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Runs a study, or what is left of it, and writes its report."""
@@ -290,6 +293,9 @@ def submit(
     home: Annotated[str, typer.Option("--home", help="On the cluster's machines: folder for the cache, MLflow and the reports.")],
     store: Annotated[str | None, typer.Option("--store", help="As for run: where all machines of the cluster reach it.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="On the cluster's machines: folder of published data files.")] = None,
+    max_hours: MaxHoursOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = None,
     waits: Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to follow the study to its end.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -300,7 +306,7 @@ def submit(
         print(text, end="", flush=True, file=out)
 
     with _user_errors():
-        submitted = submit_study(study, address, Places(home, store, data), waits=waits, write=write)
+        submitted = submit_study(study, address, Places(home, store, data), Spending(max_hours, max_cost, prices), waits=waits, write=write)
     if as_json:
         _print_json(submitted._asdict())
     if submitted.exit_code:

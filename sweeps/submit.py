@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sweeps.brakes import limits
 from sweeps.run import open_study
 from sweeps.study import Study, StudyError
 from sweeps.synthesis import LANGUAGE, MUSE_DICTIONARIES, BackTranslate, CodeSwitch, Synthesis, Translate
@@ -26,6 +27,7 @@ _LOST_AFTER_S = 60.0
 """Without an answer the head counts as lost."""
 _RETRY_S = 2.0
 _HASH_LENGTH = 12
+_PRICES_FILE = ".polystilts-prices.yaml"
 
 
 class SubmitError(ValueError):
@@ -53,6 +55,22 @@ class Package(NamedTuple):
     """All paths below the root, the study's among them."""
 
 
+class Spending(NamedTuple):
+    """Limits of `polystilts run`, as they are given here."""
+
+    max_hours: float | None
+    max_cost: float | None
+    prices: Path | None
+    """A file of this machine; it travels with the study."""
+
+    @property
+    def options(self) -> list[str]:
+        """As words of the command on the cluster."""
+        prices = None if self.prices is None else _PRICES_FILE
+        given = (("--max-hours", self.max_hours), ("--max-cost", self.max_cost), ("--prices", prices))
+        return [word for option, value in given if value is not None for word in (option, str(value))]
+
+
 class Places(NamedTuple):
     """What `polystilts run` is given, as it is called on the cluster."""
 
@@ -67,19 +85,25 @@ class Places(NamedTuple):
         return [word for option, place in given if place is not None for word in (option, place)]
 
 
-def submit_study(path: Path, address: str, places: Places, *, waits: bool, write: Callable[[str], None]) -> Submitted:
+def submit_study(path: Path, address: str, places: Places, spending: Spending, *, waits: bool, write: Callable[[str], None]) -> Submitted:
     """Starts `polystilts run` on the cluster at a URL, or joins it, and writes what it prints until it ends, if `waits`.
 
-    The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster.
+    The study is planned here first, so that a mistake in it (a StudyError) never reaches the cluster. Limits are no part of what is joined:
+    a study that runs keeps those that it began with.
     """
     _check_places(address, places)
+    limits(*spending)
     with scratch_folder() as scratch:
         opened = open_study(path, scratch / "home", None, None, needs_files=False)
         package = package_of(opened.study, path)
         archive = scratch / "study.zip"
         write_package(package, archive)
-        entrypoint = shlex.join(["polystilts", "run", package.study, *places.options])
-        digest = hashlib.sha256(entrypoint.encode() + archive.read_bytes()).hexdigest()[:_HASH_LENGTH]
+        words = ["polystilts", "run", package.study, *places.options]
+        digest = hashlib.sha256(shlex.join(words).encode() + archive.read_bytes()).hexdigest()[:_HASH_LENGTH]
+        if spending.prices is not None:
+            with zipfile.ZipFile(archive, "a") as written:
+                written.write(spending.prices, _PRICES_FILE)
+        entrypoint = shlex.join([*words, *spending.options])
         with _in_one_line(address):
             client = _client(address)
             job, has_joined = _hand_over(client, f"{opened.study.name}-{digest}", entrypoint, archive)
