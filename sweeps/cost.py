@@ -191,8 +191,10 @@ class Planned(NamedTuple):
     model: str
     spec: Spec
     number: int
+    num_there: int
+    """Of these, whose encoders are in the store at one time, at most."""
     num_kept: int
-    """Encoders of these that stay in the store."""
+    """Of these, whose encoders stay in the store."""
 
 
 def all_stages(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
@@ -231,11 +233,12 @@ def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
         for spec in program.shared_stages():
             if spec.key not in shared:
                 shared.add(spec.key)
-                yield Planned(model, spec, 1, 0 if isinstance(spec, SynthesizeSpec) else 1)
+                is_encoder = int(not isinstance(spec, SynthesizeSpec))
+                yield Planned(model, spec, 1, is_encoder, is_encoder)
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
-            yield Planned(model, target, program.num_trainings(), program.num_seeds())
-        yield Planned(model, scored, program.num_seeds(), 0)
+            yield Planned(model, target, program.num_trainings(), program.num_there(), program.num_seeds())
+        yield Planned(model, scored, program.num_seeds(), 0, 0)
 
 
 def _planned_benchmarks(benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
@@ -244,9 +247,9 @@ def _planned_benchmarks(benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Plan
     for benchmark in benchmarks:
         model = benchmark.pair.pair.model
         timing, architecture = benchmark.typical_stages()
-        yield Planned(model, timing, 1, 0)
+        yield Planned(model, timing, 1, 0, 0)
         if architecture is not None:
-            architectures[architecture] = Planned(model, architecture, 1, 0)
+            architectures[architecture] = Planned(model, architecture, 1, 0, 0)
     yield from architectures.values()
 
 

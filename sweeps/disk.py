@@ -1,16 +1,16 @@
 """How much disk a study takes, at most: in its store while it runs and after it, and on a machine beside the store.
 
-    store while it runs = the files of all trainings + records
+    store while it runs = the files of encoders that pairs share, and of each pair's best point and round + records
                         + for each stage that runs at once, 3 progress checkpoints
     store at the end    = the files of encoders that pairs share and of winners + records
     machine             = prepared data + MLflow and report
                         + for each stage that runs at once, its files before they are published, and what its frozen layers gave
                         + if the store is elsewhere, copies of the files that it has at the end and the progress checkpoints
 
-The files of a training are its encoder with heads and tokenizer, and a decoder if it writes. A search's losers keep theirs until their
-pair ends, and the walk takes all pairs forward side by side, so that at one time all may be there. Nothing is counted as pruned. A
-progress checkpoint is weights, two moments and the best weights so far; two are kept while a third is written. Records are manifests,
-scored examples and what models wrote.
+The files of a training are its encoder with heads and tokenizer, and a decoder if it writes. What loses a search keeps them until the end
+of its round, and the walk takes all pairs forward side by side, so that at one time a round of each may be there. Nothing is counted as
+pruned. A progress checkpoint is weights, two moments and the best weights so far; two are kept while a third is written. Records are
+manifests, scored examples and what models wrote.
 
 What dies half-way, or fails, leaves files that are not counted, until `polystilts cache gc`.
 """
@@ -55,11 +55,11 @@ class StudyDisk(Record):
 
 def study_disk(stages: Iterable[Planned], costs: CostModel, num_at_once: int, *, is_store_here: bool) -> StudyDisk:
     """Of the stages of a study, of which so many run at once; what `costs` does not know is not counted, and named there."""
-    trained = kept = records = largest = 0.0
+    there = kept = records = largest = 0.0
     num_trainings = num_stages = 0
     for planned in stages:
         files, number = _files_bytes(planned, costs), planned.number
-        trained += number * files
+        there += planned.num_there * files
         kept += planned.num_kept * files
         records += number * (_STAGE_BYTES + _record_bytes(planned.model, planned.spec, costs))
         num_stages += number
@@ -70,7 +70,7 @@ def study_disk(stages: Iterable[Planned], costs: CostModel, num_at_once: int, *,
     scratch = min(num_at_once, num_trainings) * (largest + costs.states_bytes)
     machine = sum(costs.prepared_bytes.values()) + _HOME_BYTES + num_stages * _STAGE_BYTES + scratch
     return StudyDisk(
-        store_peak_gb=(trained + records + progress) / 1e9,
+        store_peak_gb=(there + records + progress) / 1e9,
         store_end_gb=(kept + records) / 1e9,
         machine_gb=(machine + (0.0 if is_store_here else kept + progress)) / 1e9,
         num_at_once=num_at_once,

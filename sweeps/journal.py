@@ -1,6 +1,7 @@
 """Tells MLflow and the terminal what happens while a plan runs, and frees the files of trainings that lost."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
@@ -16,7 +17,7 @@ from trainables.specs import EvaluateSpec
 from trainables.store import Store
 
 _NUM_FREEING = 4
-"""Threads that delete files: on an object store a search's losers take minutes, which nobody should wait for."""
+"""Threads that delete files: on an object store those of a search's losers take minutes, which nobody should wait for."""
 
 
 class Journal:
@@ -30,6 +31,8 @@ class Journal:
         self._leases = leases
         self._freeing = ThreadPoolExecutor(_NUM_FREEING, thread_name_prefix="free")
         self._freed: list[Future[None]] = []
+        self._left: set[str] = set()
+        """Trainings that lost, and whose files somebody was told to delete."""
         self._retries = retries
         self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
@@ -73,9 +76,11 @@ class Journal:
                 self._failed(outcome)
             else:
                 self._finished(outcome, outcome.manifest)
-        for program in self._walk.drain_ended():
-            if isinstance(program, PairProgram) and program.evaluations:
-                self._pair_finished(program)
+        for program in self._walk.drain_advanced():
+            if isinstance(program, PairProgram):
+                self._free_losers(program)
+                if program.evaluations:
+                    self._pair_finished(program)
 
     def close(self) -> None:
         """Waits until the files of trainings that lost are deleted; an OSError says why one could not be."""
@@ -117,10 +122,15 @@ class Journal:
                 num_trials=len(result.trials),
             )
         )
-        if not self._leases.others():  # they may need what lost here; `cache gc` frees it
-            self._freed.append(self._freeing.submit(self._free, program.losers))
 
-    def _free(self, losers: tuple[str, ...]) -> None:
+    def _free_losers(self, program: PairProgram) -> None:
+        """Has the files deleted of what has lost since the last time."""
+        losers = [key for key in program.losers if key not in self._left]
+        if losers and not self._leases.others():  # they may need what lost here; `cache gc` frees it
+            self._left.update(losers)
+            self._freed.append(self._freeing.submit(self._free, losers))
+
+    def _free(self, losers: Sequence[str]) -> None:
         for key in losers:
             self._store.drop_files(key)
 

@@ -97,7 +97,7 @@ class PairProgram:
     selected: Point | None = None
     evaluations: tuple[Evaluation, ...] = ()
     losers: tuple[str, ...] = ()
-    """Keys of trainings that lost the search: their files serve nobody."""
+    """Keys of trainings that lost the search, known so far: their files serve nobody."""
     problem: str | None = None
 
     def result(self) -> PairResult:
@@ -142,9 +142,10 @@ class PairProgram:
         while points := search.ask():
             told = yield from self._round(points, seeds, encoders, search.floors())
             search.tell(told)
-        best = self.selected = search.best().point
-        keys = {self._training(encoder, best, seed, ()).key for seed, encoder in zip(seeds, encoders, strict=True)}
-        self.losers = tuple(trial.manifest.key for trial in self.trials if trial.manifest.key not in keys)
+            best = search.best().point
+            keys = {self._training(encoder, best, seed, ()).key for seed, encoder in zip(seeds, encoders, strict=True)}
+            self.losers = tuple(trial.manifest.key for trial in self.trials if trial.manifest.key not in keys)
+        self.selected = best
         return [Start(seed, encoder, self._trained(encoder, best, seed)) for seed, encoder in zip(seeds, encoders, strict=True)]
 
     @property
@@ -162,6 +163,10 @@ class PairProgram:
         if TASKS.load(self.pair.target).kind == "retrieval":
             return 0
         return num_points(self.builder.study.search) * len(self._seeds())
+
+    def num_there(self) -> int:
+        """Target trainings whose files are in the store at one time: of a round, and of what was best before it."""
+        return min(self.num_trainings(), (self.builder.study.search.parallel + 1) * self.num_seeds())
 
     def num_seeds(self) -> int:
         """Evaluations of this pair, and trainings of its winning point."""

@@ -68,7 +68,8 @@ class Walk:
         """The same by parent; stages in the order in which they came to wait."""
         self._waiting: dict[str, list[_Waiting]] = {}
         self._outcomes: list[Outcome] = []
-        self._ended: list[Program] = []
+        self._advanced: dict[int, Program] = {}
+        """By identity."""
         everything: Sequence[Program] = [*programs, *benchmarks, *others]
         for program in everything:
             self._advance(program, program.steps(), None, 0)
@@ -148,10 +149,10 @@ class Walk:
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def drain_ended(self) -> Sequence[Program]:
-        """The programs that have come to their end, or to a problem, since the last call."""
-        ended, self._ended = self._ended, []
-        return ended
+    def drain_advanced(self) -> Sequence[Program]:
+        """The programs that have gone on, or come to their end or to a problem, since the last call."""
+        advanced, self._advanced = self._advanced, {}
+        return tuple(advanced.values())
 
     def _come_back(self, key: str) -> None:
         self._running.remove(key)
@@ -166,15 +167,14 @@ class Walk:
 
         `num_answers` is how many it has had, this one included.
         """
+        self._advanced[id(program)] = program
         while True:
             try:
                 requests = _resumed(steps, answer)
             except StopIteration:
-                self._ended.append(program)
                 return
             except StageFailedError as error:
                 program.problem = str(error)
-                self._ended.append(program)
                 return
             missing = {request.key for request in requests if not self._has_answer(request, num_answers)}
             failed = [key for key in missing if key in self._errors]

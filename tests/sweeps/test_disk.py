@@ -28,7 +28,7 @@ targets:
   pocket_rank_class: {{dev: "dev[:20]", test: "test[:20]", languages: [qaa]}}
   pocket_flavour_class: {{dev: "dev[:20]", test: "test[:20]", languages: [qaa]}}
 target_training: {{steps: {steps}, batch_size: 8, max_length: 32, num_evals: {evals}}}
-search: {{space: pocket, trials: {trials}, replicates: 1, sampler: random, pruning: none}}
+search: {{space: pocket, trials: {trials}, parallel: 12, replicates: 1, sampler: random, pruning: none}}
 resources: {{max_concurrent: 1}}
 """
 
@@ -72,7 +72,7 @@ def write_study(folder: Path, encoder: Path, trials: int, steps: int = 2, evals:
 
 @pytest.mark.slow
 def test_the_disk_of_fifty_trials_stays_under_what_was_planned(tmp_path):
-    """Two searches in turn, of encoders of 11 MB; the bound is no more than twice of what is taken."""
+    """Two searches of three rounds, of encoders of 11 MB, which come one round after another; planned is one of each at a time."""
     write_encoder(Size("five", 5, 5), tmp_path / "five")
     assert (tmp_path / "five" / "model.safetensors").stat().st_size > 10e6
     study, home = write_study(tmp_path, tmp_path / "five", trials=25), tmp_path / "home"
@@ -81,7 +81,7 @@ def test_the_disk_of_fifty_trials_stays_under_what_was_planned(tmp_path):
         run(study, home)
     bound = (planned["store_peak_gb"] + planned["machine_gb"]) * 1e9
     print(f"{peak.num_bytes / 1e6:.0f} MB of {bound / 1e6:.0f}")
-    assert bound / 2 < peak.num_bytes < bound
+    assert bound / 4 < peak.num_bytes < bound
     left = Peak()
     left.look(home / "store")
     at_end = planned["store_end_gb"] * 1e9
