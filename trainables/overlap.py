@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.catalogue import CatalogueError
 from trainables.data import load_examples
 from trainables.examples import Example, Passage
 from trainables.keys import content_key
@@ -165,7 +166,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True)
     try:
         print(PAGE + "\n".join(overlap_rows(arguments.parse_args().data)))
-    except ValueError as error:
+    except (ValueError, CatalogueError) as error:
         arguments.exit(2, f"{error}\n")
 
 

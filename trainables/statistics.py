@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from trainables.catalogue import listed
+from trainables.catalogue import CatalogueError, listed
 from trainables.data import check_folder, load_examples
 from trainables.examples import Choice, Example, Line, Passage, Question, Sentence, Text
 from trainables.origins import available_languages, data_source
@@ -139,7 +139,7 @@ def main() -> None:
             TASKS.check(name)
         for name, split, language in real_splits(given.data, given.tasks or TASKS.names):
             print(f"{name}/{split}/{language}: {_described(statistics_of(read_split(name, split, language, given.data)))}")
-    except ValueError as error:
+    except (ValueError, CatalogueError) as error:
         arguments.exit(2, f"{error}\n")
 
 

@@ -194,22 +194,23 @@ def test_a_killed_worker_is_no_fault_of_the_stage_and_the_next_attempt_goes_on(
 
 
 @pytest.mark.slow
-def test_a_stage_makes_do_with_the_workers_that_there_is_room_for_and_the_next_has_more(lane: Lane, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_a_stage_makes_do_with_the_workers_that_there_is_room_for_and_the_next_has_more(tmp_path: Path) -> None:
     folder = write_toy_data(tmp_path)
     trained = toy_training(folder)
-    lane.close()
+    before = len(workers())
     elastic = Lane(idle_s=1e4, grow_within_s=1.0)
     jobs = {"num_workers": 2, "fewest_workers": 1}
     others = placement_group([{"CPU": ray.available_resources()["CPU"] - 1}])
     assert others.wait(60)
     (first,) = [run(elastic, evaluate_job(folder, trained.key, job=jobs))]
-    assert len(workers()) == 1
+    assert len(workers()) == before + 1
     remove_placement_group(others)
     ended = time.monotonic() + 20
     while ray.available_resources().get("CPU", 0) < 2 and time.monotonic() < ended:
         time.sleep(0.2)
     run(elastic, evaluate_job(folder, trained.key, "tatoeba", jobs))
-    assert len(workers()) == 2
+    assert len(workers()) == before + 2
     elastic.close()
     assert first.cost.device_seconds == pytest.approx(first.cost.seconds), "it is counted as one"
 
