@@ -127,12 +127,12 @@ def test_the_exit_code_is_the_job_s(head, study, tmp_path):
 def test_limits_travel_with_a_study_and_are_no_part_of_its_name(head, study, tmp_path):
     prices = tmp_path / "dear.yaml"
     prices.write_text("processor: 1.0e+9\n")
-    paused = submit(study, head, tmp_path / "home", "--max-cost", "1", "--prices", str(prices))
+    paused = submit(study, head, tmp_path / "home", "--max-cost", "0", "--prices", str(prices))
     assert paused.returncode == 3, paused.stdout + paused.stderr
-    assert "were spent, and --max-cost is 1" in paused.stdout
+    assert "were spent, and --max-cost is 0" in paused.stdout
     (job,) = re.findall(r"submitted job (handed_over-[0-9a-f]{12})-1$", paused.stdout, re.MULTILINE)
     prices.write_text("processor: dear\n")
-    wrong = submit(study, head, tmp_path / "home", "--max-cost", "1", "--prices", str(prices))
+    wrong = submit(study, head, tmp_path / "home", "--max-cost", "0", "--prices", str(prices))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     ended = submit(study, head, tmp_path / "home", "--max-hours", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
