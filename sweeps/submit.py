@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,8 +67,7 @@ class Spending(NamedTuple):
     def options(self) -> list[str]:
         """As words of the command on the cluster."""
         prices = None if self.prices is None else _PRICES_FILE
-        given = (("--max-hours", self.max_hours), ("--max-cost", self.max_cost), ("--prices", prices))
-        return [word for option, value in given if value is not None for word in (option, str(value))]
+        return _words({"--max-hours": self.max_hours, "--max-cost": self.max_cost, "--prices": prices})
 
 
 class Places(NamedTuple):
@@ -81,8 +80,12 @@ class Places(NamedTuple):
     @property
     def options(self) -> list[str]:
         """As words of the command."""
-        given = (("--home", self.home), ("--store", self.store), ("--data", self.data))
-        return [word for option, place in given if place is not None for word in (option, place)]
+        return _words({"--home": self.home, "--store": self.store, "--data": self.data})
+
+
+def _words(options: Mapping[str, float | str | None]) -> list[str]:
+    """Of a command, for the options that are given."""
+    return [word for option, value in options.items() if value is not None for word in (option, str(value))]
 
 
 def submit_study(path: Path, address: str, places: Places, spending: Spending, *, waits: bool, write: Callable[[str], None]) -> Submitted:
