@@ -1,6 +1,7 @@
 """The head of a Ray cluster of its own, as a child process that outlives a study and ends with its test, and who watches it."""
 
 import contextlib
+import os
 import secrets
 import socket
 import subprocess
@@ -55,15 +56,23 @@ def head(*options: str, port: int | None = None, **settings: str) -> Iterator[He
 @contextlib.contextmanager
 def node(cluster: Head, *options: str) -> Iterator[psutil.Popen]:
     """One more node of a cluster; all of it descends from the process, which takes it down at a SIGTERM."""
-    command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", cluster.environment["RAY_ADDRESS"]),
-        *("--dashboard-agent-listen-port", str(free_port()), "--disable-usage-stats", *options),
-    ]
-    started = psutil.Popen(command, env=cluster.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    started = _start_node(cluster, Path(os.devnull), *options)
     try:
         yield started
     finally:
         _end(started)
+
+
+def _start_node(cluster: Head, log: Path, *options: str) -> psutil.Popen:
+    """On ports of its own, for all nodes are on this machine."""
+    ports = ("node-manager", "object-manager", "dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
+    chosen = (word for name, port in zip(ports, free_ports(len(ports)), strict=True) for word in (f"--{name}-port", str(port)))
+    command = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *chosen),
+        *("--address", cluster.environment["RAY_ADDRESS"], *options),
+    ]
+    with log.open("w") as file:
+        return psutil.Popen(command, env=cluster.environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def _end(process: psutil.Popen) -> None:
@@ -98,15 +107,8 @@ class Nodes:
 
     def _start(self) -> bool:
         self._num_started += 1
-        ports = ("node-manager", "object-manager", "dashboard-agent-listen", "dashboard-agent-grpc", "metrics-export", "runtime-env-agent")
-        chosen = (word for name, port in zip(ports, free_ports(len(ports)), strict=True) for word in (f"--{name}-port", str(port)))
-        command = [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", "--num-cpus", "1", *chosen),
-            *("--address", self._cluster.environment["RAY_ADDRESS"], "--object-store-memory", str(10**8)),
-        ]
         path = self._folder / f"node-{self._num_started}.log"
-        with path.open("w") as log:
-            node = psutil.Popen(command, env=self._cluster.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        node = _start_node(self._cluster, path, "--num-cpus", "1", "--object-store-memory", str(10**8))
         self._living.append(node)
         while "Ray runtime started" not in path.read_text():
             if node.poll() is not None:
