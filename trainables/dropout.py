@@ -15,11 +15,16 @@ def dropout(values: Tensor, probability: float) -> Tensor:
     """`torch.nn.functional.dropout` in training, with other draws on a CPU."""
     if values.device.type != "cpu" or not 0 < probability < 1:
         return torch.dropout(values, probability, True)
+    return values * kept_by_dropout(values, probability).mul_(1 / (1 - probability))
+
+
+def kept_by_dropout(values: Tensor, probability: float) -> Tensor:
+    """1 where a value is kept and 0 where it is dropped, in the shape and type of the values, which are on a CPU."""
     num = values.numel()
     draws = torch.empty((num + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:num].view(values.shape)
     # compared straight into the type of the values: to go through truth values takes five times as long
-    mask = torch.ge(draws, round(probability * _VALUES) - _VALUES // 2, out=torch.empty_like(values, memory_format=torch.contiguous_format))
-    return values * mask.mul_(1 / (1 - probability))
+    is_kept = torch.empty_like(values, memory_format=torch.contiguous_format)
+    return torch.ge(draws, round(probability * _VALUES) - _VALUES // 2, out=is_kept)
 
 
 class Dropout(nn.Dropout):

@@ -5,6 +5,7 @@ Legend: `B` sequences, `T` packed tokens, `D` hidden size, `V` vocabulary.
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -91,20 +92,28 @@ class Model(nn.Module):
         segments = packed.segments_T if self.family.has_segments else torch.zeros_like(packed.segments_T)
         with self._casting():
             output = self.encoder(
-                input_ids=packed.token_ids_T[None],
-                position_ids=positions[None],
-                token_type_ids=segments[None],
+                input_ids=self._filled(packed.token_ids_T)[None],
+                position_ids=self._filled(positions)[None],
+                token_type_ids=self._filled(segments)[None],
                 runs=packed.runs,
                 output_hidden_states=layer != -1,
             )
         hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
-        return hidden.squeeze(0)
+        return hidden.squeeze(0)[: len(packed.token_ids_T)]
 
     def _above_frozen(self, kept_TD: Tensor, packed: Packed) -> Tensor:
         if self._num_frozen == self.num_layers:
             return kept_TD
         assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
-        return self.family.run_layers(self.encoder, kept_TD, self._num_frozen, packed.runs)
+        return self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, packed.runs)[: len(kept_TD)]
+
+    def _filled(self, row_T: Tensor) -> Tensor:
+        """The row with its last token so often again, behind all sequences, that rows have few different lengths: on a CPU, each
+        bfloat16 product of a shape not seen before is compiled, which takes longer than the product. A sixteenth more at most."""
+        if self.device.type != "cpu" or self.precision != "bfloat16":
+            return row_T
+        step = 2 ** int(math.log2(max(len(row_T) / 16, 1)))
+        return torch.cat([row_T, row_T[-1:].expand(-len(row_T) % step, *row_T.shape[1:])])
 
     @property
     def num_layers(self) -> int:

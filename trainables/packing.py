@@ -5,9 +5,10 @@ Legend: `B` sequences, `T` tokens of all of them, `U` units of a batch, `N` exam
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from trainables.dropout import dropout as apply_dropout
+from trainables.dropout_attention import Block, cut_blocks, dropout_attention, rows_of
 from trainables.features import Features
 
 ATTENTION = "packed"
@@ -25,14 +26,30 @@ ATTENTION = "packed"
 Indices = NDArray[np.int64]
 
 
-class Runs(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runs:
     """Where the sequences of a row lie, for attention."""
 
-    equal_lengths: tuple[tuple[int, int], ...]
-    """(sequences, length) of each run of sequences of one length."""
+    lengths_B: Indices
+    """Ascending."""
     bounds_B1: Tensor
     """[B + 1] int32: sequence b is tokens `bounds[b]` to `bounds[b + 1]`."""
-    longest: int
+    _blocks: dict[tuple[int, torch.dtype], tuple[Block, ...]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths_B[-1])
+
+    @functools.cached_property
+    def equal_lengths(self) -> list[tuple[int, int]]:
+        """(sequences, length) of each run of sequences of one length."""
+        return [(len(list(run)), length) for length, run in itertools.groupby(self.lengths_B.tolist())]
+
+    def blocks(self, num_heads: int, dtype: torch.dtype) -> tuple[Block, ...]:
+        """As `cut_blocks` makes them, once for all layers."""
+        if (num_heads, dtype) not in self._blocks:
+            self._blocks[num_heads, dtype] = cut_blocks(self.lengths_B, num_heads, dtype)
+        return self._blocks[num_heads, dtype]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +139,6 @@ def pack(features: Features, sequences: Indices, device: torch.device) -> Packed
     sequence_T = np.repeat(np.arange(len(sequences_B)), lengths_B)
     positions_T = np.arange(bounds_B1[-1]) - bounds_B1[sequence_T]
     examples_N, example_B = np.unique(features.example[sequences_B], return_inverse=True)
-    equal_lengths = tuple((len(list(run)), length) for length, run in itertools.groupby(lengths_B.tolist()))
 
     def tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True)
@@ -136,7 +152,7 @@ def pack(features: Features, sequences: Indices, device: torch.device) -> Packed
         example_B=tensor(example_B),
         option_B=tensor(sequences_B - np.searchsorted(features.example, features.example[sequences_B])),
         targets=tensor(_targets_of(features, examples_N, sequences_B, rows_T)),
-        runs=Runs(equal_lengths, tensor(bounds_B1).to(torch.int32), int(lengths_B[-1])),
+        runs=Runs(lengths_B=lengths_B, bounds_B1=tensor(bounds_B1).to(torch.int32)),
         rows_T=rows_T,
         sequences_B=sequences_B,
     )
@@ -155,40 +171,42 @@ def packed_attention(
     runs: Runs,
     **_others: object,  # transformers hands over what it hands to every attention function
 ) -> tuple[Tensor, None]:
-    """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E].
+    """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E]; tokens behind the last sequence get zeros.
 
     `position_bias` [1, H, L, L], added to what a softmax is taken of, is that of the longest sequence: it is a function of the distance,
     so that a shorter one's is its corner.
     """
-    query_THE, key_THE, value_THE = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
     if query.is_cuda and query.dtype != torch.float32 and position_bias is None:
         # what torch.nn.attention.varlen calls; that wrapper has no dropout
         bounds, longest = runs.bounds_B1, runs.longest
+        states = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
         output_THE: Tensor = torch.ops.aten._flash_attention_forward(
-            query_THE, key_THE, value_THE, bounds, bounds, longest, longest, dropout, False, False, scale=scaling
+            *states, bounds, bounds, longest, longest, dropout, False, False, scale=scaling
         )[0]
         return output_THE.unsqueeze(0), None
-    # `split`, not slices: the backward of a slice fills the whole row with zeros
-    sizes = [num_sequences * length for num_sequences, length in runs.equal_lengths]
+    if query.device.type == "cpu" and dropout:
+        num_heads, num_tokens, size = query.shape[1:]
+        blocks, scale = runs.blocks(num_heads, query.dtype), size**-0.5 if scaling is None else scaling
+        output_RE = dropout_attention(rows_of(query), rows_of(key), rows_of(value), blocks, dropout, scale, position_bias)
+        return output_RE.view(1, num_tokens, num_heads, size), None
+    return _by_length(query, key, value, runs, position_bias, dropout, scaling).unsqueeze(0), None
+
+
+def _by_length(
+    query: Tensor, key: Tensor, value: Tensor, runs: Runs, position_bias: Tensor | None, dropout: float, scaling: float | None
+) -> Tensor:
+    """[T, H, E]. By `split`, not by slices: the backward of a slice fills the whole row with zeros."""
+    equal_lengths = runs.equal_lengths
+    sizes = [num_sequences * length for num_sequences, length in equal_lengths]
+    num_behind = query.shape[2] - sum(sizes)
+    pieces = (each.squeeze(0).transpose(0, 1).split([*sizes, num_behind]) for each in (query, key, value))
     outputs = []
-    pieces = zip(runs.equal_lengths, query_THE.split(sizes), key_THE.split(sizes), value_THE.split(sizes), strict=True)
-    for shape, *states in pieces:
+    for shape, *states in zip(equal_lengths, *pieces, strict=False):
         query_BHLE, key_BHLE, value_BHLE = (piece.unflatten(0, shape).transpose(1, 2) for piece in states)
         bias = None if position_bias is None else position_bias[:, :, : shape[1], : shape[1]].to(query.dtype)
-        output_BHLE = _attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout, scaling)
+        output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
         outputs.append(output_BHLE.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs).unsqueeze(0), None
-
-
-def _attention(
-    query_BHLE: Tensor, key_BHLE: Tensor, value_BHLE: Tensor, bias: Tensor | None, dropout: float, scaling: float | None
-) -> Tensor:
-    """[B, H, L, E] of sequences of one length. torch has no kernel of its own for dropout on a CPU, and its draws are slow there."""
-    if query_BHLE.device.type != "cpu" or not dropout:
-        return scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
-    scores_BHLL = query_BHLE * (query_BHLE.shape[-1] ** -0.5 if scaling is None else scaling) @ key_BHLE.transpose(2, 3)
-    weights_BHLL = torch.softmax(scores_BHLL if bias is None else scores_BHLL + bias, dim=-1, dtype=torch.float32)
-    return apply_dropout(weights_BHLL.to(query_BHLE.dtype), dropout) @ value_BHLE
+    return torch.cat([*outputs, query.new_zeros(num_behind, query.shape[1], query.shape[3])])
 
 
 AttentionInterface.register(ATTENTION, packed_attention)
