@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from trainables.dropout import Dropout, dropout, replace_dropouts
-from trainables.packing import Runs, packed_attention
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -42,18 +41,3 @@ def test_every_dropout_of_an_encoder_is_replaced_and_none_works_in_evaluation() 
     assert not any(type(child) is nn.Dropout for child in module.modules())
     values = torch.ones(5, 2)
     assert torch.equal(module.eval()[1](values), values)
-
-
-@pytest.mark.parametrize("has_bias", [False, True])
-def test_attention_with_dropout_is_on_average_attention_without(has_bias: bool) -> None:
-    torch.manual_seed(0)
-    runs = Runs(((2, 3), (1, 5)), torch.tensor([0, 3, 6, 11], dtype=torch.int32), 5)
-    query, key, value = torch.randn(3, 1, 2, 11, 4)
-    bias = torch.randn(1, 2, 5, 5) if has_bias else None
-
-    def attend(dropout: float) -> torch.Tensor:
-        return packed_attention(nn.Identity(), query, key, value, None, dropout, 0.7, bias, runs=runs)[0]
-
-    torch.testing.assert_close(attend(1e-5), attend(0.0), atol=1e-4, rtol=1e-4)
-    mean = torch.stack([attend(0.2) for _ in range(2000)]).mean(0)
-    torch.testing.assert_close(mean, attend(0.0), atol=0.08, rtol=0)

@@ -57,8 +57,15 @@ def run(lane: Lane, job: Job) -> Manifest:
 
 def workers() -> list[psutil.Process]:
     """Those of lanes, in the order of their start."""
-    found = [process for process in psutil.Process().children(recursive=True) if process.name().startswith("ray::RayTrainWo")]
-    return sorted(found, key=lambda process: process.pid)
+    return sorted(filter(is_worker, psutil.Process().children(recursive=True)), key=lambda process: process.pid)
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Of a lane; not one that has just ended."""
+    try:
+        return process.name().startswith("ray::RayTrainWo")
+    except psutil.NoSuchProcess:
+        return False
 
 
 def placement_groups() -> set[str]:

@@ -1,5 +1,6 @@
 """Contracts of every model family that is found."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTo
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_init, toy_model
 from trainables.family import FAMILIES
 from trainables.inference import embed, predict
-from trainables.model import load_encoder, load_model, save_model
+from trainables.model import Model, load_encoder, load_model, save_model
 from trainables.packing import pack
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES.names)
@@ -53,6 +54,27 @@ def test_packed_equals_padded(family: str, tmp_path: Path) -> None:
             pieces = model.hidden(packed, layer).split(np.diff(features.offsets)[packed.sequences_B].tolist())
             for sequence, piece in zip(packed.sequences_B, pieces, strict=True):
                 torch.testing.assert_close(piece, expected[sequence][layer], rtol=0, atol=1e-5)
+
+
+def test_a_row_that_is_filled_up_computes_and_learns_the_same(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of bfloat16 are, here without its rounding."""
+    model = toy_model(family, tmp_path, "tagging")
+    monkeypatch.setattr(Model, "_casting", lambda _model: contextlib.nullcontext())
+    packed = pack(toy_features("tagging"), np.arange(39), torch.device("cpu"))
+    plain = model(packed, "tag")
+    plain.backward()
+    expected = {name: parameter.grad for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    model.precision = "bfloat16"
+    rows: list[int] = []
+    model.encoder.register_forward_pre_hook(lambda _module, _, given: rows.append(given["input_ids"].numel()), with_kwargs=True)
+    filled = model(packed, "tag")
+    filled.backward()
+    num_tokens = len(packed.token_ids_T)
+    assert num_tokens < rows[0] <= num_tokens * 17 / 16
+    torch.testing.assert_close(filled, plain)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], msg=name)
 
 
 def test_heads_read_one_vector_of_each_sequence(family: str, tmp_path: Path) -> None:
