@@ -1,4 +1,4 @@
-"""What makes a run start no further stage: a full disk, or a limit on what it may spend. The same command goes on from there."""
+"""What makes a run start no further stage: a full disk, a limit on what it may spend, an order. The same command goes on from there."""
 
 import math
 import shutil
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from sweeps.orders import MEANING, RunCancelledError, What
 from sweeps.study import StudyError
 
 MIN_FREE_BYTES = 2 * 10**9
@@ -37,7 +38,7 @@ class Stop(NamedTuple):
 
 
 class Brakes:
-    """Watches the disks of some folders, and adds up what stages hold for as long as they hold it."""
+    """Watches the disks of some folders, listens for orders, and adds up what stages hold for as long as they hold it."""
 
     def __init__(
         self,
@@ -45,8 +46,10 @@ class Brakes:
         limits: Limits,
         min_free_bytes: int = MIN_FREE_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        listen: Callable[[], What | None] = lambda: None,
     ) -> None:
         self._folders, self._limits, self._min_free_bytes, self._clock = folders, limits, min_free_bytes, clock
+        self._listen = listen
         self._under_way: dict[str, tuple[float, float]] = {}
         """By stage, when it began and the devices that it holds."""
         self._device_hours = self._cost = 0.0
@@ -56,6 +59,7 @@ class Brakes:
         self._without_price: str | None = None
         self._looked_at_s = -math.inf
         self._disk: str | None = None
+        self._order: What | None = None
 
     def began(self, stage: str, num_devices: float) -> None:
         """From now on a stage holds so many GPUs, or CPU threads where it uses none."""
@@ -70,7 +74,7 @@ class Brakes:
         self._cost += self._price * hours
 
     def stop(self) -> Stop | None:
-        """Why no further stage may start; None if one may."""
+        """Why no further stage may start; None if one may. A RunCancelledError if not even those under way may go on."""
         limits = self._limits
         under_way = sum(self._hours_of(*held) for held in self._under_way.values())
         hours, cost = self._device_hours + under_way, self._cost + self._price * under_way
@@ -82,7 +86,11 @@ class Brakes:
             return Stop(f"--prices has no price for {self._without_price!r}, so that --max-cost cannot be kept", True)
         if self._clock() - self._looked_at_s >= _LOOK_EVERY_S:
             self._looked_at_s = self._clock()
-            self._disk = self._full_disk()
+            self._disk, self._order = self._full_disk(), self._listen()
+        if self._order == "cancel":
+            raise RunCancelledError
+        if self._order is not None:
+            return Stop(f"it was told to {self._order}: {MEANING[self._order]}", self._order == "pause")
         return None if self._disk is None else Stop(self._disk, False)
 
     def _hours_of(self, began_at: float, num_devices: float) -> float:

@@ -43,27 +43,10 @@ class StudyIsRunningError(Exception):
     """Another process runs the same study in the same home."""
 
 
-def is_locked(home: Home, study: str) -> bool:
-    """Whether a driver is running this study now."""
-    path = _lock_path(home, study)
-    if not path.exists():
-        return False
-    with open(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def _lock_path(home: Home, study: str) -> Path:
-    return home.root / "locks" / f"{study}.lock"
-
-
 @contextmanager
 def study_lock(home: Home, study: str) -> Iterator[None]:
     """Held while a driver runs a study; the kernel releases it however the driver ends."""
-    path = _lock_path(home, study)
+    path = home.root / "locks" / f"{study}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
         try:

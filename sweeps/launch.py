@@ -13,6 +13,7 @@ from sweeps.journal import Journal
 from sweeps.leases import Leases
 from sweeps.node_types import NodeTypes, node_types
 from sweeps.node_watch import NodeWatch
+from sweeps.orders import RunCancelledError
 from sweeps.plan import Request
 from sweeps.study import Resources, StudyError
 from sweeps.walk import Walk
@@ -106,7 +107,7 @@ def run_walk(
     import ray  # as in `cluster`
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 
-    from sweeps.plan_searcher import PlanSearcher, Starts
+    from sweeps.plan_searcher import PlanSearcher, Steps
 
     nodes = NodeWatch(ray.nodes, _worker(resources, resources.least_gpus))
     searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes, nodes)
@@ -125,12 +126,15 @@ def run_walk(
                 name="tune",
                 storage_path=str(scratch.resolve()),
                 verbose=0,
-                callbacks=[Starts(searcher)],
+                callbacks=[Steps(searcher)],
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),  # the stages' own are in the store
             ),
         )
         with _expected_left_out():
-            tuner.fit()
+            try:
+                tuner.fit()
+            except RunCancelledError:  # whatever still runs ends with the connection to the cluster
+                return Ended(searcher.tracebacks, "it was told to cancel")
     return Ended(searcher.tracebacks, searcher.paused)
 
 

@@ -84,8 +84,8 @@ class Leases:
         if self._files.create(_path(name), self._me.id.encode()):
             self._held.add(name)
             return None
-        holder = self._holder(name)
-        if holder is not None and holder.id != self._me.id and self._lives(holder):
+        holder = self.holder(name)
+        if holder is not None and holder.id != self._me.id:
             return holder
         self._files.delete(_path(name))
         return self.take(name)
@@ -96,15 +96,17 @@ class Leases:
         if self._files.read(_path(name)) == self._me.id.encode():
             self._files.delete(_path(name))
 
+    def holder(self, name: str) -> Driver | None:
+        """Who has a lease, if that is a driver that lives, as far as one look can tell."""
+        content = self._files.read(_path(name))
+        driver = None if content is None else self._driver(content.decode(errors="replace"))
+        return driver if driver is not None and self._lives(driver) else None
+
     def others(self) -> list[Driver]:
         """The other drivers that live."""
         names = (name.removesuffix(".json") for name in self._files.names("leases/drivers"))
         found = [self._driver(name) for name in names if name != self._me.id]
         return [driver for driver in found if driver is not None and self._lives(driver)]
-
-    def _holder(self, name: str) -> Driver | None:
-        content = self._files.read(_path(name))
-        return None if content is None else self._driver(content.decode(errors="replace"))
 
     def _driver(self, name: str) -> Driver | None:
         content = self._files.read(_driver_path(name)) if "/" not in name else None

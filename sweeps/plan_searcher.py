@@ -88,6 +88,7 @@ class PlanSearcher(Searcher):
         """Of which it is not known yet whether a node went with them."""
         self._num_tries: Counter[tuple[str, Cause]] = Counter()
         self._num_ended = 0
+        self._told_to_end = False
         self.tracebacks: dict[str, str] = {}
         """By key, of the stages that failed."""
         self.paused: str | None = None
@@ -95,7 +96,8 @@ class PlanSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next stage's job, and the GPUs that it holds."""
-        if self._is_paused():
+        self.brake()
+        if self.paused is not None:
             return None if self._handed_out else str(self.FINISHED)
         request = self._next()
         if request is None:
@@ -107,13 +109,13 @@ class PlanSearcher(Searcher):
         self._journal.started(request)
         return {"job": job.model_dump_json(), "gpus": gpus}
 
-    def _is_paused(self) -> bool:
-        """Whether no stage may start any more, though there is one; those under way are asked to end if they have to."""
+    def brake(self) -> None:
+        """Sees whether no stage may start any more, though there is one; those under way are asked to end if they have to."""
         stop = None if self._walk.is_finished else self._brakes.stop()
-        if stop is not None and stop.ends_stages and self.paused is None:
+        if stop is not None and stop.ends_stages and not self._told_to_end:
             stop_workers()
+            self._told_to_end = True
         self.paused = None if stop is None else stop.reason
-        return stop is not None
 
     def _next(self) -> Request | None:
         """A stage that may start, and that nobody else builds or has built meanwhile."""
@@ -152,7 +154,7 @@ class PlanSearcher(Searcher):
         return True
 
     def on_trial_start(self, trial_id: str) -> None:
-        """A stage has what it needs; `Starts` tells, for Tune tells no searcher."""
+        """A stage has what it needs; `Steps` tells."""
         self._brakes.began(trial_id, self._handed_out[trial_id].num_devices)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -237,11 +239,15 @@ class PlanSearcher(Searcher):
         """Nothing: a study is continued from the store."""
 
 
-class Starts(Callback):
-    """Tells the searcher of the trials that start."""
+class Steps(Callback):
+    """Tells the searcher what Tune tells no searcher: trials that start, and that time passes while every place is taken."""
 
     def __init__(self, searcher: PlanSearcher) -> None:
         self._searcher = searcher
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002, so named by Tune
+        """Several times a second."""
+        self._searcher.brake()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002, so named by Tune
         """Its actor has what the trial asked for."""

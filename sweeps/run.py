@@ -15,11 +15,12 @@ from sweeps.data_sample import DataSamples
 from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
 from sweeps.disk import StudyDisk, study_disk
 from sweeps.events import StudyFinished
-from sweeps.home import Home, StudyIsRunningError, is_locked, study_lock
+from sweeps.home import Home, StudyIsRunningError, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, most_at_once, run_walk
-from sweeps.leases import Leases
+from sweeps.leases import Driver, Leases
 from sweeps.marks import mark_lines
+from sweeps.orders import Orders
 from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.processor import slow_precision
@@ -200,13 +201,20 @@ def status_study(opened: Opened) -> Status:
     unfinished = tuple(str(program.pair) for program in walk.programs if not program.evaluations)
     return Status(
         study=opened.study.name,
-        state="finished" if walk.is_finished else "running" if is_locked(opened.home, opened.study.name) else "unfinished",
+        state="finished" if walk.is_finished else "unfinished" if driver_of(opened) is None else "running",
         cells=len(walk.programs),
         cells_finished=len(walk.programs) - len(unfinished),
         stages=counts.stages,
         cached=counts.cached,
         unfinished=unfinished,
     )
+
+
+def ready_stages(opened: Opened) -> Iterator[Request]:
+    """The stages that a run would start at once, for all that they need is in the store."""
+    walk, _ = walk_store(opened)
+    while (request := walk.next()) is not None:
+        yield request
 
 
 @contextmanager
@@ -217,7 +225,21 @@ def driving(opened: Opened) -> Iterator[Leases]:
         holder = leases.take(f"study-{name}")
         if holder is not None:
             raise StudyIsRunningError(f"study {name!r} is being run in {opened.store.uri} by {holder}; wait for it or end it")
-        yield leases
+        orders_of(opened).withdraw()
+        try:
+            yield leases
+        finally:
+            orders_of(opened).withdraw()
+
+
+def driver_of(opened: Opened) -> Driver | None:
+    """Who runs a study now; None if nobody does."""
+    return Leases(opened.store.files, opened.study.name).holder(f"study-{opened.study.name}")
+
+
+def orders_of(opened: Opened) -> Orders:
+    """What the driver of a study listens to."""
+    return Orders(opened.store.files, opened.study.name)
 
 
 def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> Ran:
@@ -378,7 +400,7 @@ def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limit
     """Runs what the walk has left, and keeps what failed stages said; returns why it ended early, if it did."""
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
-    brakes = Brakes(written, limits)
+    brakes = Brakes(written, limits, listen=orders_of(opened).read)
     with cluster(opened.study.resources) as num_at_once:
         ended = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()

@@ -124,7 +124,7 @@ class Resources(Record):
     min_workers: Annotated[int, Field(gt=0)] | None = None
     """With so many a stage makes do where a cluster has no more for now; by default with no fewer than `workers`."""
     cpus_per_worker: Annotated[int, Field(gt=0)] = 1
-    gpus_per_worker: Annotated[float | Literal["auto"], BeforeValidator(number_of_gpus)] = 0
+    gpus_per_worker: Annotated[float | Literal["auto"], BeforeValidator(number_of_gpus)] = 0.0
     """`auto`: a whole one for the first stage of its like, then as many on one GPU as the measured memory lets fit."""
     max_concurrent: Annotated[int, Field(gt=0)] | None = None
     """Stages handed to the cluster at once; by default what it can hold now."""
