@@ -34,10 +34,6 @@ class Home(NamedTuple):
         """The stages of a study that were computed again, a line each."""
         return self.root / "retries" / f"{study}.jsonl"
 
-    def log(self, key: str) -> Path:
-        """The traceback of a stage that failed."""
-        return self.root / "logs" / f"{key}.txt"
-
 
 class StudyIsRunningError(Exception):
     """Another process runs the same study in the same home."""

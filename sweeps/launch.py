@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
@@ -84,15 +84,6 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S).close()
 
 
-class Ended(NamedTuple):
-    """How a walk came to an end."""
-
-    tracebacks: dict[str, str]
-    """By key, of the stages that failed."""
-    paused: str | None
-    """Why it ended early."""
-
-
 def run_walk(
     walk: Walk,
     resources: Resources,
@@ -102,8 +93,8 @@ def run_walk(
     journal: Journal,
     leases: Leases,
     brakes: Brakes,
-) -> Ended:
-    """Runs every stage of the walk, so many at once, until the end or until the brakes stop it."""
+) -> str | None:
+    """Runs every stage of the walk, so many at once, until the end or until the brakes stop it; returns why these did."""
     import ray  # as in `cluster`
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 
@@ -134,8 +125,8 @@ def run_walk(
             try:
                 tuner.fit()
             except RunCancelledError:  # whatever still runs ends with the connection to the cluster
-                return Ended(searcher.tracebacks, "it was told to cancel")
-    return Ended(searcher.tracebacks, searcher.paused)
+                return "it was told to cancel"
+    return searcher.paused
 
 
 @contextmanager

@@ -89,8 +89,6 @@ class PlanSearcher(Searcher):
         self._num_tries: Counter[tuple[str, Cause]] = Counter()
         self._num_ended = 0
         self._told_to_end = False
-        self.tracebacks: dict[str, str] = {}
-        """By key, of the stages that failed."""
         self.paused: str | None = None
         """Why the run ended before its plan did."""
 
@@ -182,7 +180,6 @@ class PlanSearcher(Searcher):
         elif "lost" in result and self._may_try_again(key, "files damaged"):
             self._remake(result["lost"], key)
         elif "error" in result:
-            self.tracebacks[key] = result["traceback"]
             self._walk.fail(key, result["error"])
         elif not error:
             self._walk.fail(key, f"it ended, but {self._store.uri} has no manifest of it; is the store the same for every node?")

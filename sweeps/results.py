@@ -1,10 +1,12 @@
 """What a study has found so far: a record per pair, read by the report, the tracker and the terminal alike."""
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Literal, NamedTuple
 
 from sweeps.analysis import Analysis
 from trainables.manifest import Manifest
+from trainables.task import TASKS
 
 BASELINE = "none"
 """The name of the row without intermediate training."""
@@ -125,6 +127,13 @@ class PairResult(NamedTuple):
         """What stands beside its numbers wherever they are shown: its leaks, and that an oracle chose."""
         oracle = (f"oracle: {ORACLE_NOTE}",) if is_oracle(self.pair.variant) else ()
         return (*(f"leak: {leak}" for leak in self.leaks), *oracle)
+
+
+def mean_score(result: PairResult) -> float | None:
+    """The mean over seeds of the mean over languages of a target's first metric, from 0 to 1; None while the pair is unfinished."""
+    metric = TASKS.load(result.pair.target).metrics[0]
+    by_seed = [fmean(each.value for each in evaluation.manifest.measurements if each.metric == metric) for evaluation in result.evaluations]
+    return fmean(by_seed) if by_seed else None
 
 
 class BenchmarkResult(NamedTuple):

@@ -397,18 +397,14 @@ def _num_stages(walk: Walk) -> int:
 
 
 def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS) -> str | None:
-    """Runs what the walk has left, and keeps what failed stages said; returns why it ended early, if it did."""
+    """Runs what the walk has left; returns why it ended early, if it did."""
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
     brakes = Brakes(written, limits, listen=orders_of(opened).read)
     with cluster(opened.study.resources) as num_at_once:
-        ended = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
+        paused = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()
-    for key, text in ended.tracebacks.items():
-        path = opened.home.log(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return ended.paused
+    return paused
 
 
 def _job(opened: Opened, request: Request, gpus: float) -> Job:

@@ -1,14 +1,12 @@
 """In what two studies differ: fields of their files, stages, and the scores of the cells that both have."""
 
-from collections.abc import Iterable, Mapping
-from statistics import fmean
+from collections.abc import Mapping
 from typing import Any
 
-from sweeps.results import PairId, PairResult
+from sweeps.results import PairId, mean_score
 from sweeps.run import Opened, walk_store
 from sweeps.why import Difference, differences
 from trainables.specs import Record
-from trainables.task import TASKS
 
 
 class CellDiff(Record):
@@ -42,7 +40,7 @@ def study_diff(here: Opened, there: Opened) -> StudyDiff:
     """Reads both as far as the store reaches."""
     walks = [walk_store(each)[0] for each in (here, there)]
     stages = [{spec.key for program in walk.programs for spec in program.shared_stages()} for walk in walks]
-    scores = [_scores(program.result() for program in walk.programs) for walk in walks]
+    scores = [{program.pair: mean_score(program.result()) for program in walk.programs} for walk in walks]
     pairs = [pair for pair in dict.fromkeys([*scores[0], *scores[1]]) if _is_news(pair, scores)]
     return StudyDiff(
         here=here.study.name,
@@ -61,16 +59,3 @@ def _given(opened: Opened) -> Mapping[str, Any]:
 
 def _is_news(pair: PairId, scores: list[dict[PairId, float | None]]) -> bool:
     return any(pair not in each or each[pair] is not None for each in scores)
-
-
-def _scores(results: Iterable[PairResult]) -> dict[PairId, float | None]:
-    """The mean over seeds of the mean over languages of each target's first metric."""
-    return {result.pair: _score(result) for result in results}
-
-
-def _score(result: PairResult) -> float | None:
-    metric = TASKS.load(result.pair.target).metrics[0]
-    by_seed = [
-        fmean([each.value for each in evaluation.manifest.measurements if each.metric == metric]) for evaluation in result.evaluations
-    ]
-    return fmean(by_seed) if by_seed else None

@@ -7,6 +7,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BeforeValidator
@@ -18,6 +19,8 @@ from trainables.family import FAMILIES
 from trainables.specs import Record
 from trainables.task import TASKS
 
+SCHEMA_FILE = Path(__file__).parent / "study.schema.json"
+"""As `polystilts schema` prints it."""
 _NAMED_BY_TASK = {("Study", "targets"), ("Mixture", "tasks"), ("RandomEncoder", "tokenizer_text"), ("Variation", "mixed_in")}
 """Records and their fields whose keys are names of tasks."""
 

@@ -1,6 +1,5 @@
 """The body of a Tune trial: one stage, on whichever node Ray placed it."""
 
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -50,4 +49,4 @@ def trial_failure(error: Exception) -> dict[str, Any]:
     a stage's key and attempt, can be computed again.
     """
     lost = {"lost": (error.key, error.attempt)} if isinstance(error, LostArtifactError) else {}
-    return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc(), "done": True, **lost}
+    return {"error": f"{type(error).__name__}: {error}", "done": True, **lost}

@@ -81,6 +81,9 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Diff
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every value by its path; of libraries and versions the library is part of the path. What is None is not there."""
+    if isinstance(value, Mapping | list | tuple) and not value:
+        yield path, "empty"
+        return
     if isinstance(value, Mapping):
         entries: Iterator[tuple[Any, Any]] = iter(value.items())
     elif isinstance(value, list | tuple):

@@ -46,6 +46,7 @@ from trainables.specs import (
     TransferSpec,
     parents_of,
 )
+from trainables.stage_log import failures_logged, stage_log
 from trainables.store import Store
 from trainables.synthesize import synthesize
 from trainables.task import MLM_HEAD, TASKS, head_name
@@ -76,8 +77,24 @@ def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrup
     """Computes the stage of `job` and publishes it; dev evaluations go to `report` as they come.
 
     A training that is interrupted raises an InterruptedStageError; any other stage goes on to its end. Where a process group is up, every
-    rank calls this; rank 0 alone publishes, and the others return what it wrote.
+    rank calls this; rank 0 alone publishes and keeps a log, and the others return what it wrote.
     """
+    if not is_first():
+        with failures_logged(store.files, job.spec.key):
+            return _run_stage(job, store, report, is_interrupted)
+    with stage_log(store.files, job.spec.key) as say:
+
+        def report_and_say(point: CurvePoint) -> None:
+            report(point)
+            score = "" if point.score is None else f", dev {point.score:.4f}"
+            say(f"step {point.step}, epoch {point.epoch:.2f}: loss {point.train_loss:.4f}{score}")
+
+        manifest = _run_stage(job, store, report_and_say, is_interrupted)
+        say(f"{manifest.cost.seconds:.1f} s on {manifest.cost.device}, {manifest.cost.num_tokens:,} tokens")
+        return manifest
+
+
+def _run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrupted) -> Manifest:
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
     disable_progress_bar()

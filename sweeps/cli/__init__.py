@@ -1,6 +1,7 @@
 """The command line: `polystilts VERB ...`. Each module registers the verbs of one concern, in the order in which help lists them."""
 
 # isort: off
+import sweeps.cli.begin
 import sweeps.cli.study
 import sweeps.cli.orders
 import sweeps.cli.look

@@ -1,7 +1,9 @@
 """Verbs that look at a study, a stage or this machine, and change nothing."""
 
 import json
+import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +31,11 @@ from sweeps.study import StudyError
 from sweeps.study_diff import study_diff
 from sweeps.study_schema import study_schema
 from sweeps.why import Difference, Why, explain
+from trainables.catalogue import did_you_mean, listed
+from trainables.stage_log import has_ended, log_path
 from trainables.store import Store
 
+_LOOK_EVERY_S = 1.0
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
@@ -94,6 +99,36 @@ def _grouped(found: dict[str, Why]) -> list[tuple[list[str], Why]]:
     for name, each in found.items():
         groups[each.differences].append(name)
     return [(names, found[names[0]]) for names in groups.values()]
+
+
+@app.command()
+def logs(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage's key, or the beginning of one.")],
+    is_followed: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the stage has ended.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    store: StoreOption = None,
+) -> None:
+    """Prints what a stage said: its progress, warnings, what libraries printed, and the traceback if it failed."""
+    with user_errors():
+        files = open_store_of(Home(home, store)).files
+        key = _the_only(stage, [name.removesuffix(".txt") for name in files.names("logs")], files.uri)
+        num_printed = 0
+        while True:
+            text = (files.read(log_path(key)) or b"").decode(errors="replace")
+            print(text[num_printed:], end="", flush=True)
+            num_printed = len(text)
+            if not is_followed or has_ended(text):
+                return
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _the_only(beginning: str, names: Sequence[str], where: str) -> str:
+    found = [name for name in names if name.startswith(beginning)]
+    if beginning in found or len(found) == 1:
+        return beginning if beginning in found else found[0]
+    if found:
+        raise StudyError(f"{beginning!r} is the beginning of {len(found)} stages: {listed(found)}; give more of it")
+    raise StudyError(f"no stage in {where} has a log that begins with {beginning!r}{did_you_mean(beginning, names) if names else ''}")
 
 
 @app.command()

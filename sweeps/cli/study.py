@@ -112,7 +112,7 @@ def run(
         again = f"polystilts sync {words_of(study, home, data, store)}"
         print(f"polystilts: MLflow at {uri} could not be told all; when it answers: {again}", file=sys.stderr)
     if ran.failures:
-        Console(stderr=True).print(f"{len(ran.failures)} stages failed; their tracebacks are in {opened.home.root / 'logs'}")
+        print(f"polystilts: {len(ran.failures)} stages failed; `polystilts logs STAGE` prints what one said", file=sys.stderr)
         raise typer.Exit(EXIT_STAGE_FAILED)
     if ran.paused is not None:
         print(f"polystilts: paused: {ran.paused}; the same command goes on", file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.processes import environment, manifests
+from tests.sweeps.processes import environment, failed_logs, manifests
 
 ROOT = Path(__file__).parents[2]
 STUDY = """
@@ -89,8 +89,8 @@ def polystilts(project: Path, verb: str, code: str, *, is_intermediate: bool) ->
             "ValueError: invalid literal for int() ",
         ),
         ("targets", "plan", READS.format(made='Line(where, row["text"], None)'), None, "AssertionError: "),
-        ("targets", "plan", MAKES.format(in_process="cli.py"), 2, "KeyError: 'planted' (planted "),
-        ("intermediates", "run", MAKES.format(in_process="cli.py"), 2, "KeyError: 'planted' (planted "),
+        ("targets", "plan", MAKES.format(in_process="__main__.py"), 2, "KeyError: 'planted' (planted "),
+        ("intermediates", "run", MAKES.format(in_process="__main__.py"), 2, "KeyError: 'planted' (planted "),
         ("intermediates", "plan", "import nowhere_to_be_found\n", 0, "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         ("targets", "plan", "TASK = (\n", 0, "SyntaxError: '(' was never closed"),
         ("targets", "plan", "TASK = 3\n", None, "it must define TASK, a Task"),
@@ -115,8 +115,8 @@ def test_a_bug_that_only_a_worker_meets_is_a_stage_that_failed_once(project: Pat
     assert len(failed) == 1
     assert f"planted.py:{FIRST_LINE + 2}: KeyError: 'planted'" in done.stdout.replace("\n", "")
     assert "Traceback" not in done.stdout + done.stderr
-    (log,) = (home / "logs").iterdir()
-    assert 'raise KeyError("planted")' in log.read_text()
+    (log,) = failed_logs(home)
+    assert 'raise KeyError("planted")' in log
     assert not (home / "retries").exists(), "nothing was tried again"
     kinds = [key.split("-")[0] for key in manifests(home)]
     assert kinds == ["evaluate"], "the baseline, which has nothing to do with it"

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.chaos import STUDY, Toll, Watch, copy_home
 from tests.faults.points import PUBLISHING, Point, dying_at, killed_at
 from tests.faults.ray_head import Head, head, title_of
-from tests.sweeps.processes import MARK, command, driver, environment, manifests, run
+from tests.sweeps.processes import MARK, command, driver, environment, failed_logs, manifests, run
 
 EVERY_STAGE = Path(__file__).parents[1] / "sweeps" / "studies" / "every_stage.yaml"
 
@@ -33,7 +33,7 @@ def test_what_would_fail_again_is_not_tried_again(undisturbed: Path, tmp_path: P
     done = driver(study, home)
     assert done.returncode == 1
     errors = [line for line in done.stdout.splitlines() if line.startswith("failed: ")]
-    assert len(errors) == len(list((home / "logs").iterdir())) == 2, "both seeds of the encoder, once each"
+    assert len(errors) == len(failed_logs(home)) == 2, "both seeds of the encoder, once each"
     assert all("the loss is nan at step" in line for line in errors)
     assert "computed again" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -88,6 +88,12 @@ def manifests(home: Path) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in (home / "store" / "manifests").glob("[!.]*.json")}
 
 
+def failed_logs(home: Path) -> list[str]:
+    """What the stages said that raised an exception."""
+    found = [path.read_text() for path in sorted((home / "store" / "logs").iterdir())]
+    return [text for text in found if " failed\nTraceback" in text]
+
+
 def results(home: Path, study: str) -> list[dict[str, object]]:
     """The results table without timings."""
     return pq.read_table(home / "reports" / study / "results.parquet").drop_columns(TIMINGS).to_pylist()

@@ -1,0 +1,167 @@
+"""Verbs that begin a study, look at it and explain it; each as a user types it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner, Result
+
+from sweeps.cli import app
+from sweeps.study_schema import SCHEMA_FILE, study_schema
+from sweeps.yaml_reader import read_yaml
+from tests.sweeps.simulation import COST
+from trainables.manifest import Manifest
+from trainables.store import Store
+
+STUDIES = sorted((SCHEMA_FILE.parent / "studies").glob("*.yaml"))
+STUDY = """
+name: mine
+models: {xlmr: {family: xlm_roberta, hub: FacebookAI/xlm-roberta-base}}
+intermediates: [mnli]
+targets: [xnli, panx]
+"""
+TWELVE_MISTAKES = """
+name: "a/b"
+sourcelanguage: en
+models:
+  xlmr: {family: xlm_robert, hub: FacebookAI/xlm-roberta-base}
+intermediates: {mnli: {sampler: even}}
+targets:
+  xnli: {languages: german, num_examples: 0}
+intermediate_training: {learning_rate: fast, epochs: -1}
+search: {space: learning_rates, trials: none, replicates: 2.5}
+resources: {gpus_per_worker: many}
+encoder_seeds: some
+"""
+
+
+def polystilts(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
+    done = polystilts("validate", write(tmp_path, STUDY), "--home", tmp_path / "home")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "mine: is a valid study"
+
+
+def test_twelve_mistakes_are_twelve_lines_at_once(tmp_path: Path) -> None:
+    done = polystilts("validate", write(tmp_path, TWELVE_MISTAKES), "--home", tmp_path / "home")
+    assert done.exit_code == 2
+    lines = done.stderr.splitlines()
+    places = (
+        "sourcelanguage: unknown field; did you mean 'source_language'?",
+        "models.xlmr: ",
+        "intermediates.mnli.sampler: ",
+        "targets.xnli.languages",
+        "targets.xnli.num_examples: ",
+        "intermediate_training.learning_rate: ",
+        "intermediate_training.epochs: ",
+        "search.trials: ",
+        "search.replicates: ",
+        "resources.gpus_per_worker: ",
+        "encoder_seeds: ",
+    )
+    for place in places:
+        assert any(line.startswith(f"polystilts: mine.yaml: {place}") for line in lines), (place, lines)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_names_the_schema_and_keeps_to_it(path: Path) -> None:
+    text = path.read_text()
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=../study.schema.json"
+    jsonschema.Draft202012Validator(study_schema()).validate(read_yaml(text, path.name))
+
+
+def test_the_schema_that_is_shipped_is_the_one_that_is_printed() -> None:
+    """`polystilts schema > sweeps/study.schema.json` writes it again."""
+    assert polystilts("schema").stdout == SCHEMA_FILE.read_text()
+
+
+@pytest.mark.parametrize("wrong", ["targets: [xnly]", "targets: {xnli: {test: 3}}", "models: {x: {family: gpt}}", "search: {trials: 0}"])
+def test_the_schema_refuses_what_reading_refuses(wrong: str) -> None:
+    study = read_yaml(STUDY, "mine.yaml") | read_yaml(wrong, "mine.yaml")
+    assert list(jsonschema.Draft202012Validator(study_schema()).iter_errors(study))
+
+
+@pytest.mark.parametrize("model", ["xlm-roberta-base", "xlm-roberta-large", "mbert", "pocket"])
+def test_a_first_study_can_be_planned_and_keeps_to_the_schema(model: str, tmp_path: Path) -> None:
+    path = tmp_path / "first.yaml"
+    assert polystilts("init", path, "--model", model).exit_code == 0
+    jsonschema.Draft202012Validator(study_schema()).validate(read_yaml(path.read_text(), path.name))
+    assert polystilts("validate", path, "--home", tmp_path / "home").exit_code == 0
+    again = polystilts("init", path, "--model", model)
+    assert (again.exit_code, "File exists; give another name" in again.stderr) == (2, True)
+
+
+def test_a_first_study_has_what_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "first.yaml"
+    assert polystilts("init", path, "--model", "mbert", "--intermediates", "squad1", "--targets", "xnli, tydiqa").exit_code == 0
+    study = read_yaml(path.read_text(), path.name)
+    assert (study["intermediates"], study["targets"], list(study["models"])) == (["squad1"], ["xnli", "tydiqa"], ["mbert"])
+    wrong = polystilts("init", tmp_path / "second.yaml", "--targets", "xnly")
+    assert (wrong.exit_code, wrong.stderr) == (2, "polystilts: --targets: unknown task 'xnly'; did you mean 'xnli'?\n")
+
+
+def publish(store: Store, key: str, **spec: object) -> None:
+    fields = {"key": key, "status": "done", "parents": (), "attempt": "a", "files": (), "files_dropped": False, "measurements": ()}
+    manifest = Manifest.model_validate({**fields, "curve": (), "score": None, "cost": COST, "spec": spec})
+    store.files.write(f"manifests/{key}.json", manifest.model_dump_json().encode())
+
+
+def test_why_names_the_fields_that_differ_from_the_nearest_stage_and_from_its_parent(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    old, new, far = (f"train-{digit * 16}" for digit in "123")
+    parents = [f"init-{digit * 16}" for digit in "45"]
+    publish(store, parents[0], seed=0, versions=[["torch", "2.12.0"]])
+    publish(store, parents[1], seed=0, versions=[["torch", "2.13.0"]])
+    publish(store, old, learning_rate=1e-5, encoder={"stage": parents[0]}, seed=0)
+    publish(store, new, learning_rate=1e-5, encoder={"stage": parents[1]}, seed=0)
+    publish(store, far, learning_rate=2e-5, encoder={"stage": parents[0]}, seed=7)
+    done = polystilts("why", new, "--home", tmp_path)
+    assert done.stdout.splitlines() == [
+        new,
+        f"  {new}: nearest in the store is {old}, which differs in",
+        f"    encoder.stage: {parents[1]} here, {parents[0]} there",
+        f"      {parents[1]}: nearest in the store is {parents[0]}, which differs in",
+        "        versions.torch: 2.13.0 here, 2.12.0 there",
+    ]
+    assert polystilts("why", "train-9", "--home", tmp_path).exit_code == 2
+
+
+def test_why_of_a_study_groups_the_stages_that_it_would_start(tmp_path: Path) -> None:
+    words = ("why", write(tmp_path, STUDY), "--home", tmp_path / "home")
+    assert "has no other train stage" in polystilts(*words).stdout
+    found = json.loads(polystilts(*words, "--json").stdout)
+    assert any("mnli encoder" in name for name in found)
+
+
+def test_diff_names_fields_shared_stages_and_cells_of_one_alone(tmp_path: Path) -> None:
+    other = STUDY.replace("mine", "other").replace("[xnli, panx]", "[xnli]") + "intermediate_training: {epochs: 1}\n"
+    words = ("diff", write(tmp_path, STUDY), write(tmp_path, other, "other.yaml"), "--home", tmp_path / "home")
+    found = json.loads(polystilts(*words, "--json").stdout)
+    assert {each["field"] for each in found["fields"]} == {"name", "intermediate_training.epochs", "targets.panx"}
+    assert (found["num_stages"], found["num_common"]) == (2, 0)
+    assert [cell["pair"] for cell in found["cells"]] == ["xlmr: none -> panx", "xlmr: mnli -> panx"]
+    assert "xlmr: mnli -> panx: - | -" in polystilts(*words).stdout
+
+
+def test_the_doctor_looks_at_everything_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    done = polystilts("doctor", "--home", tmp_path, "--json")
+    found = {each["what"]: each["state"] for each in json.loads(done.stdout)["findings"]}
+    assert done.exit_code == 0
+    assert len(found) == 10
+    assert found["store"] == "ok"
+    assert list((tmp_path / "store").iterdir()) == []
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    done = polystilts("doctor", "--home", tmp_path)
+    assert done.exit_code == 1
+    assert "problem Ray: RAY_ADDRESS is 127.0.0.1:1, where nobody answers" in done.stdout
