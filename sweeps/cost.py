@@ -15,6 +15,7 @@ from search_spaces import SPACES
 from sweeps.data_sample import Amount, DataSamples, Unknown
 from sweeps.device_rates import Rate
 from sweeps.encoder_shapes import Encoder, encoder_of
+from sweeps.expectation import TRAIN, Experience
 from sweeps.plan import BenchmarkProgram, PairProgram
 from sweeps.results import Point
 from sweeps.study import Study
@@ -58,6 +59,8 @@ class StudyCost(Record):
     """Of dev sets and of scored examples."""
     benchmark_flops: float
     device_hours: float
+    expected_device_hours: float | None
+    """From what the stages in the store took; None if there are none of this kind of device."""
     rate: str
     """What operations a second are assumed, and why."""
     checkpoint_gb: float
@@ -127,6 +130,13 @@ class CostModel:
             case _:
                 return Work()
 
+    def num_tokens(self, model: str, spec: Spec) -> float:
+        """Of the examples that an evaluation scores; 0 for other stages, and where they are not known."""
+        if not isinstance(spec, EvaluateSpec) or self.encoder(model) is None:
+            return 0.0
+        amounts = (self.amount(model, data, spec.max_length) for data in (*spec.data, *spec.threshold_data))
+        return sum(amount.num_units * amount.tokens for amount in amounts if amount is not None)
+
     def _training(self, model: str, shape: EncoderShape, spec: TrainSpec) -> Work:
         amounts = [self.amount(model, entry.train, spec.max_length) for entry in spec.mixture]
         known = [(entry, amount) for entry, amount in zip(spec.mixture, amounts, strict=True) if amount is not None]
@@ -195,6 +205,8 @@ class Planned(NamedTuple):
     """Of these, whose encoders are in the store at one time, at most."""
     num_kept: int
     """Of these, whose encoders stay in the store."""
+    is_search: bool = False
+    """Whether not all of them need be trained to the end."""
 
 
 def all_stages(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
@@ -202,27 +214,41 @@ def all_stages(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkPr
     return itertools.chain(planned_stages(programs), _planned_benchmarks(benchmarks))
 
 
-def study_cost(stages: Iterable[Planned], costs: CostModel, rate: Rate) -> StudyCost:
-    """What these stages take."""
+def study_cost(stages: Iterable[Planned], costs: CostModel, rate: Rate, experience: Experience | None = None) -> StudyCost:
+    """What these stages take, at most and, by `experience`, likely."""
     total = Work()
-    seconds = checkpoint_bytes = 0.0
+    seconds = expected_s = checkpoint_bytes = 0.0
     for planned in stages:
         encoder = costs.encoder(planned.model)
         checkpoint_bytes += 0 if encoder is None else planned.num_kept * encoder.num_parameters * BYTES_PER_PARAMETER
         work = costs.work(planned.model, planned.spec).times(planned.number)
         total = total.plus(work)
         precisions = _precisions(planned.spec)
-        seconds += sum(work.total / len(precisions) / rate.of[precision] for precision in precisions)
+        at_most_s = sum(work.total / len(precisions) / rate.of[precision] for precision in precisions)
+        seconds += at_most_s
+        expected_s += at_most_s if experience is None else _expected_s(planned, costs, experience, at_most_s)
     return StudyCost(
         training_flops=total.training,
         evaluation_flops=total.evaluation,
         benchmark_flops=total.benchmark,
-        device_hours=seconds / 3600,
+        device_hours=max(seconds, expected_s) / 3600,
+        expected_device_hours=None if experience is None else expected_s / 3600,
         rate=rate.words,
         checkpoint_gb=checkpoint_bytes / 1e9,
         prepared_gb=sum(costs.prepared_bytes.values()) / 1e9,
         unknown=tuple(_listed(costs.unknown)),
     )
+
+
+def _expected_s(planned: Planned, costs: CostModel, experience: Experience, at_most_s: float) -> float:
+    """Of all of them; of a kind that the store has none of, the most."""
+    line = experience.lines.get(planned.spec.kind)
+    if line is None:
+        return at_most_s
+    units = (
+        costs.work(planned.model, planned.spec).training if planned.spec.kind == TRAIN else costs.num_tokens(planned.model, planned.spec)
+    )
+    return line.at(units) * planned.number * (experience.search_share if planned.is_search else 1.0)
 
 
 def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
@@ -237,7 +263,8 @@ def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
                 yield Planned(model, spec, 1, is_encoder, is_encoder)
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
-            yield Planned(model, target, program.num_trainings(), program.num_there(), program.num_seeds())
+            number, num_kept = program.num_trainings(), program.num_seeds()
+            yield Planned(model, target, number, program.num_there(), num_kept, is_search=number > num_kept)
         yield Planned(model, scored, program.num_seeds(), 0, 0)
 
 

@@ -35,6 +35,8 @@ class Rate(NamedTuple):
     """Operations a second of one device."""
     words: str
     """What it rests on."""
+    device: str | None = None
+    """The name of the one that was measured."""
 
 
 def assumed_rate(device: DeviceName) -> Rate:
@@ -66,7 +68,7 @@ def measured_rate(manifests: Iterable[Manifest], device: DeviceName | None, is_g
     rate = flops[name] / seconds[name]
     per = "device" if _is_gpu(name) else "thread"
     words = f"on {name}, measured: {rate / 1e12:.3g} TFLOP/s a {per} over {number[name]} trainings in the store"
-    return Rate({"bfloat16": rate, "float32": rate}, words)
+    return Rate({"bfloat16": rate, "float32": rate}, words, name)
 
 
 def _is_gpu(device: str) -> bool:

@@ -15,6 +15,7 @@ from sweeps.data_sample import DataSamples
 from sweeps.device_rates import DeviceName, assumed_rate, measured_rate
 from sweeps.disk import StudyDisk, study_disk
 from sweeps.events import StudyFinished
+from sweeps.expectation import learn
 from sweeps.home import Home, StudyIsRunningError, study_lock
 from sweeps.journal import Journal
 from sweeps.launch import cluster, most_at_once, run_walk
@@ -37,15 +38,15 @@ from sweeps.walk import Lookup, Walk
 from trainables.data import check_folder, load_examples
 from trainables.manifest import Manifest
 from trainables.overlap import TextHashes, keep_text_hashes, load_text_hashes
-from trainables.specs import DataSpec, Job, Record, Spec, TrainSpec
+from trainables.specs import DataSpec, Job, Record, Spec
 from trainables.store import Store
 from trainables.task import TASKS
 
 CHECKPOINT_EVERY_S = 120.0
 CLOSE_TRACKER_S = 30.0
 """A sweep waits no longer for MLflow; what is left is spooled for the next run or `polystilts sync`."""
-NUM_MEASURED = 200
-"""Trainings in the store that say how fast a device is."""
+NUM_MEASURED, NUM_MEASURED_AFAR = 2000, 200
+"""Stages in the store that say how fast a device is; fewer of an object store's, each of which takes a request."""
 
 
 class Opened(NamedTuple):
@@ -185,11 +186,13 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     """
     walk = walk_store(opened)[0]
     is_gpu = opened.study.resources.uses_gpus
-    rate = measured_rate(_some_trainings(opened.store), device, is_gpu) or assumed_rate(device or "a100")
+    known = _some_stages(opened.store)
+    rate = measured_rate(known, device, is_gpu) or assumed_rate(device or "a100")
+    experience = None if rate.device is None else learn(known, rate.device, opened.store.manifest)
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
     stages = list(all_stages(walk.programs, walk.benchmarks))
     with naming_places(opened.study):
-        cost = study_cost(stages, costs, rate)
+        cost = study_cost(stages, costs, rate, experience)
         disk = study_disk(stages, costs, most_at_once(opened.study.resources), is_store_here=opened.store.files.is_local)
     return _counts(opened, walk, cost, disk)
 
@@ -354,12 +357,11 @@ def retries_of(opened: Opened) -> Retries:
     return Retries(opened.home.retries(opened.study.name))
 
 
-def _some_trainings(store: Store) -> Iterator[Manifest]:
-    """At most so many, for there may be tens of thousands."""
-    known = store.keys()
-    keys = sorted(key for key in known if key.startswith(f"{TrainSpec.kind_name}-"))
-    found = (store.manifest(key) for key in keys[:NUM_MEASURED])
-    return (manifest for manifest in found if manifest is not None)
+def _some_stages(store: Store) -> Sequence[Manifest]:
+    """At most so many, for there may be tens of thousands; any, for their keys are hashes."""
+    keys = sorted(store.keys(), key=lambda key: key.partition("-")[2])
+    found = (store.manifest(key) for key in keys[: NUM_MEASURED if store.files.is_local else NUM_MEASURED_AFAR])
+    return [manifest for manifest in found if manifest is not None]
 
 
 def _counts(opened: Opened, walk: Walk, cost: StudyCost | None, disk: StudyDisk | None) -> Counts:

@@ -1,4 +1,4 @@
-"""The command line: what `polystilts` is at a terminal. Each module registers the verbs of one concern, in the order in which help lists them."""
+"""The command line, `polystilts`. Each module registers the verbs of one concern, in the order in which help lists them."""
 
 # isort: off
 import sweeps.cli.begin

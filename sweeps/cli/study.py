@@ -232,7 +232,8 @@ def _print_cost(cost: StudyCost, disk: StudyDisk) -> None:
     """Upper bounds, and what they do not rest on."""
     flops = f"{cost.training_flops:.2g} operations of training and {cost.evaluation_flops:.2g} of evaluation"
     flops += f", {cost.benchmark_flops:.2g} of benchmarks" if cost.benchmark_flops else ""
-    print(f"time: at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
+    likely = "" if cost.expected_device_hours is None else f"about {_figure(cost.expected_device_hours)} device-hours, "
+    print(f"time: {likely}at most {_figure(cost.device_hours)} device-hours {cost.rate}; {flops}")
     store = f"{_figure(disk.store_peak_gb)} GB of store while it runs and {_figure(disk.store_end_gb)} GB in the end"
     at_once = f"{disk.num_at_once} stage{'s' if disk.num_at_once > 1 else ''} at once"
     print(f"disk: at most {store}, with {at_once}; beside it {_figure(disk.machine_gb)} GB on each machine")

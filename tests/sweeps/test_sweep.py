@@ -1,5 +1,6 @@
 """Whole sweeps, as a user runs them: the planted truth is found, nothing is done twice, and a killed driver loses nothing."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pyarrow.csv
 import pytest
 
-from tests.sweeps.processes import command, environment, manifests, mlflow_runs, results, run
+from tests.sweeps.processes import command, environment, manifests, mlflow_runs, polystilts, results, run
 from trainables.manifest import Manifest
 from trainables.pocket.truth import is_helpful
 
@@ -42,6 +43,16 @@ def test_the_planted_truth_is_found(finished):
     assert len(gains) == 4
     for pair, cell in gains.items():
         assert (cell["gain_low"] > 0) == is_helpful([pair[0]], pair[1]), (pair, cell["gain"], cell["gain_low"], cell["gain_high"])
+
+
+def test_what_the_same_with_other_seeds_will_take_is_known_within_a_quarter(finished, tmp_path):
+    study = tmp_path / "other_seeds.yaml"
+    text = SMALL.read_text().replace("name: small", "name: other_seeds\nseed: 100")
+    study.write_text(text.replace("../../../", f"{STUDIES.parents[2]}/"))
+    cost = json.loads(polystilts("plan", str(study), "--home", str(finished), "--json"))["cost"]
+    took_h = sum(Manifest.model_validate_json(text).cost.device_seconds for text in manifests(finished).values()) / 3600
+    assert abs(cost["expected_device_hours"] - took_h) < took_h / 4
+    assert cost["device_hours"] > cost["expected_device_hours"]
 
 
 def test_every_language_is_above_chance_zero_shot(finished):
