@@ -195,6 +195,8 @@ class Planned(NamedTuple):
     """Of these, whose encoders are in the store at one time, at most."""
     num_kept: int
     """Of these, whose encoders stay in the store."""
+    target: str | None = None
+    """Whose training it is; None for what is no target training."""
 
 
 def all_stages(programs: Iterable[PairProgram], benchmarks: Iterable[BenchmarkProgram]) -> Iterator[Planned]:
@@ -237,7 +239,7 @@ def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
                 yield Planned(model, spec, 1, is_encoder, is_encoder)
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
-            yield Planned(model, target, program.num_trainings(), program.num_there(), program.num_seeds())
+            yield Planned(model, target, program.num_trainings(), program.num_there(), program.num_seeds(), program.pair.target)
         yield Planned(model, scored, program.num_seeds(), 0, 0)
 
 

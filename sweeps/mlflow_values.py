@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
+from sweeps.events import Registered
 from sweeps.results import ORACLE_NOTE
 from trainables.manifest import CurvePoint, Manifest, Measurement
 
@@ -47,6 +48,16 @@ def marks(leaks: Iterable[str], is_oracle: bool) -> dict[str, str]:
     notes = [*(f"- leak: {leak}" for leak in lines), *([f"- oracle: {ORACLE_NOTE}"] if is_oracle else [])]
     tags = {"leak": "\n".join(lines), "oracle": "true" if is_oracle else "", "mlflow.note.content": "\n".join(notes)}
     return {name: fit(text) for name, text in tags.items() if text}
+
+
+def version_text(event: Registered, version: int | str) -> str:
+    """What a registered version's page says: how it is loaded, and what is known of it."""
+    given = "" if event.precision == "float32" else f', dtype="{event.precision}"'
+    code = [
+        f'    folder = mlflow.artifacts.download_artifacts("models:/{event.name}/{version}")',
+        f"    model = transformers.{event.auto_class}.from_pretrained(folder{given})",
+    ]
+    return "\n".join([*code, "", *(f"- {fact}" for fact in event.facts)])
 
 
 def marked_leaks(tags: Mapping[str, str]) -> list[str]:

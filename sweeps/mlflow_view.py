@@ -10,11 +10,13 @@ from typing import Any, assert_never
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.events import Evaluated, Event, Failed, Finished, Registered, Reported, RunContext, Selected, Started, StudyFinished
 from sweeps.mlflow_values import (
     curve_values,
     fit,
@@ -26,6 +28,7 @@ from sweeps.mlflow_values import (
     parameters,
     stage_values,
     tasks,
+    version_text,
 )
 from sweeps.results import is_oracle
 from trainables.keys import content_key
@@ -37,6 +40,9 @@ FAILURES = (MlflowException, SQLAlchemyError, OSError)
 VIEW_VERSION = 2
 """Raised when other numbers are written of a stage, so that running a study again writes them again."""
 MAX_METRICS = 1000
+WINNER = "winner"
+"""Alias of the version that is the best now."""
+REFUSED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
 
 @dataclass(kw_only=True)
@@ -99,6 +105,8 @@ class MlflowView:
                 self._evaluated(event)
             case Selected():
                 self._selected(event)
+            case Registered():
+                self._registered(event)
             case StudyFinished():
                 self._study_finished(event)
             case _:
@@ -150,6 +158,33 @@ class MlflowView:
         tags = {name: " ".join(manifest.key for manifest in manifests) for name, manifests in keys.items()}
         self._log(run, metrics=_at(run, event.num_trials, values), tags=tags)
         self._end(run, "FINISHED", end_s)
+
+    def _registered(self, event: Registered) -> None:
+        """One version for each training that ever won; the alias is of the one that wins now."""
+        name = event.name
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            self._client.create_registered_model(name, {"study": self._study}, fit(self._description))
+        versions = {found.tags.get("stage_key"): found for found in self._client.search_model_versions(f"name = '{name}'")}
+        version = versions.get(event.stage_key) or self._new_version(event)
+        if version is None:
+            return
+        if not version.description:  # it names its own number, which is not known before
+            self._client.update_model_version(name, version.version, fit(version_text(event, version.version)))
+        if self._client.get_registered_model(name).aliases.get(WINNER) != str(version.version):
+            self._client.set_registered_model_alias(name, WINNER, version.version)
+
+    def _new_version(self, event: Registered) -> ModelVersion | None:
+        """None where MLflow takes no folder from where this one lies: a server takes none of another machine's disk."""
+        run = self._runs.get(event.stage_key)
+        tags = {tag: fit(value) for tag, value in event.tags.items()} | {"stage_key": event.stage_key}
+        try:
+            return self._client.create_model_version(event.name, event.source, run.id if run else None, tags)
+        except MlflowException as error:
+            if error.error_code != REFUSED:
+                raise
+            refused = f"MLflow takes no version from {event.source}, where {event.stage_key} lies: {error.message}"
+            self._client.update_registered_model(event.name, fit(f"{self._description}\n\n{refused}".strip()))
+            return None
 
     def _study_finished(self, event: StudyFinished) -> None:
         study_run = self._study_run(event.at_s)

@@ -25,6 +25,7 @@ from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks
 from sweeps.processor import slow_precision
 from sweeps.progress import Progress
 from sweeps.publications import published_beside
+from sweeps.registered_models import register_winners
 from sweeps.report.write import Report, write_report
 from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.retries import Retries
@@ -72,6 +73,8 @@ class Ran(NamedTuple):
     """Why it ended before its plan did."""
     num_waiting: int
     """Events that MLflow could not be told, and that wait on disk."""
+    unregistered: tuple[str, ...]
+    """Winners that could not be registered, and why."""
 
 
 class Status(Record):
@@ -243,10 +246,22 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                 journal.close()
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
+            # a run that was stopped by its disk has no room for more
+            unregistered = _register(result, opened, tracker) if paused is None else ()
+            for problem in unregistered:
+                console.print(problem, highlight=False, markup=False, soft_wrap=True)
             tracker.log(_study_finished(result, walk, journal, opened))
         finally:
             num_waiting = tracker.close(CLOSE_TRACKER_S)
-        return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting)
+        return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting, unregistered)
+
+
+def _register(result: StudyResult, opened: Opened, tracker: Tracker) -> tuple[str, ...]:
+    """Has the winner of each target registered; returns which could not be, and why."""
+    registration = register_winners(result, opened.store)
+    for event in registration.events:
+        tracker.log(event)
+    return registration.problems
 
 
 def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -> StudyResult:
@@ -287,6 +302,8 @@ class Synced(NamedTuple):
     """Found in the store."""
     num_waiting: int
     """Events that could not be written, and wait on disk."""
+    unregistered: tuple[str, ...]
+    """As of a run."""
 
 
 def sync_study(opened: Opened) -> Synced:
@@ -300,10 +317,12 @@ def sync_study(opened: Opened) -> Synced:
             journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
             journal.settle()
             journal.close()
-            tracker.log(_study_finished(study_result(opened, walk, journal.encoders), walk, journal, opened))
+            result = study_result(opened, walk, journal.encoders)
+            unregistered = _register(result, opened, tracker)
+            tracker.log(_study_finished(result, walk, journal, opened))
         finally:
             num_waiting = tracker.close(None)
-        return Synced(tracker.uri, journal.num_cached, num_waiting)
+        return Synced(tracker.uri, journal.num_cached, num_waiting, unregistered)
 
 
 def text_hashes(spec: DataSpec, folder: Path | None, cache: Path, study: Study) -> TextHashes | None:

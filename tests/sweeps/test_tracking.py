@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.events import Evaluated, Event, Failed, Finished, Registered, Reported, RunContext, Selected, Started, StudyFinished
 from sweeps.mlflow_values import fit, metric_name, parameters
 from sweeps.mlflow_view import MlflowView
 from sweeps.results import ORACLE_NOTE
@@ -418,6 +418,55 @@ def test_what_a_deadline_cuts_off_waits_on_disk(home: Path) -> None:
             thread.join(60)  # the cut-off thread may still be writing the event it held
     assert track(home, []) == 0
     assert len(runs_by_name(home)) == 5
+
+
+def registered(training: TrainSpec) -> Registered:
+    return Registered(
+        name=f"{STUDY}.xlmr-base.xnli",
+        stage_key=training.key,
+        source=f"file:///store/models/{training.key}",
+        auto_class="AutoModelForSequenceClassification",
+        precision="bfloat16",
+        facts=("the best of 2 pairs",),
+        tags={"intermediate": "mnli"},
+    )
+
+
+def registry(home: Path) -> tuple[dict[str, tuple[str, str]], str]:
+    """The versions by their stages, each with its run and its description; and the stage of the one that wins."""
+    client, name = MlflowClient(f"sqlite:///{home}/mlflow.db"), f"{STUDY}.xlmr-base.xnli"
+    versions = client.search_model_versions(f"name = '{name}'")
+    by_stage = {each.tags["stage_key"]: (each.run_id, each.description) for each in versions}
+    assert len(by_stage) == len(versions), "a stage has two versions"
+    return by_stage, client.get_model_version_by_alias(name, "winner").tags["stage_key"]
+
+
+def test_each_winner_is_one_version_however_often_it_is_told_and_the_alias_follows(home: Path) -> None:
+    first, second = TRIALS
+    for _ in range(2):
+        track(home, [*whole_study(), registered(first)])
+    run_id = runs_by_name(home)["mnli -> xnli, seed 1, lr 2e-5"].info.run_id
+    description = (
+        f'    folder = mlflow.artifacts.download_artifacts("models:/{STUDY}.xlmr-base.xnli/1")\n'
+        '    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype="bfloat16")\n\n'
+        "- the best of 2 pairs"
+    )
+    assert registry(home) == ({first.key: (run_id, description)}, first.key)
+    track(home, [registered(second)])
+    versions, winner = registry(home)
+    assert (set(versions), winner) == ({first.key, second.key}, second.key)
+    track(home, [registered(first)])
+    assert registry(home) == (versions, first.key), "one that wins again is no new version"
+
+
+def test_a_version_whose_description_a_sudden_end_left_out_gets_it(home: Path) -> None:
+    event = registered(TRIALS[0])
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    client.create_registered_model(event.name)
+    client.create_model_version(event.name, event.source, tags={"stage_key": event.stage_key})
+    track(home, [event])
+    ((_, description),) = registry(home)[0].values()
+    assert description.endswith("- the best of 2 pairs")
 
 
 def test_parameters_line_up_and_long_values_are_cut_visibly() -> None:
