@@ -97,7 +97,7 @@ def curve_values(point: CurvePoint) -> dict[str, float]:
 def stage_values(manifest: Manifest) -> dict[str, float]:
     """The numbers that the report reads, beside those of the curve: at the kept checkpoint, with what they cost."""
     cost = manifest.cost
-    values = measured_values(manifest.measurements)
+    values = score_values(manifest)
     prefix = f"{manifest.spec['kind']}_cost"
     values[f"{prefix}/seconds"] = cost.seconds
     values[f"{prefix}/device_seconds"] = cost.device_seconds
@@ -108,6 +108,15 @@ def stage_values(manifest: Manifest) -> dict[str, float]:
     for name, counts in (("num_dropped", [use.dropped for use in manifest.data]), ("num_cut", [use.cut for use in manifest.data])):
         if any(counts):
             values[f"{manifest.spec['kind']}_{name}"] = float(sum(sum(count.values()) for count in counts))
+    return values
+
+
+def score_values(manifest: Manifest) -> dict[str, float]:
+    """What was measured; of an evaluation the mean over its languages too, under the same name for every task."""
+    values = measured_values(manifest.measurements)
+    if manifest.spec.get("kind") == "evaluate":
+        first = manifest.measurements[0].metric
+        values["test_score"] = fmean(item.value for item in manifest.measurements if item.metric == first)
     return values
 
 

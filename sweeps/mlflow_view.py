@@ -17,15 +17,16 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Registered, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.mlflow_inputs import dataset_inputs
 from sweeps.mlflow_values import (
     curve_values,
     fit,
     marked_leaks,
     marks,
     mean_values,
-    measured_values,
     metric_name,
     parameters,
+    score_values,
     stage_values,
     tasks,
     version_text,
@@ -37,7 +38,7 @@ from trainables.manifest import CurvePoint, Manifest
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises where its server or its database does not answer or refuses."""
 
-VIEW_VERSION = 2
+VIEW_VERSION = 3
 """Raised when other numbers are written of a stage, so that running a study again writes them again."""
 MAX_METRICS = 1000
 WINNER = "winner"
@@ -99,7 +100,8 @@ class MlflowView:
                 self._finished(event)
             case Failed():
                 run = self._stage_run(event.key, event.context, event.spec, event.at_s)
-                self._log(run, params=parameters(event.spec), tags={"polystilts.status": "failed", "polystilts.error": event.error})
+                tags = {"polystilts.status": "failed", "polystilts.error": event.error}
+                self._log(run, params=_place(event.context) | parameters(event.spec), tags=tags)
                 self._end(run, "FAILED", event.at_s)
             case Evaluated():
                 self._evaluated(event)
@@ -114,7 +116,7 @@ class MlflowView:
 
     def _started(self, event: Started) -> None:
         run = self._stage_run(event.key, event.context, event.spec, event.at_s)
-        self._log(run, params=parameters(event.spec))
+        self._log(run, params=_place(event.context) | parameters(event.spec))
         self._mark(run, event.context)
         parents = [self._study_run(event.at_s)]
         if event.context.target is not None:
@@ -131,7 +133,8 @@ class MlflowView:
         if run.tags.get("polystilts.shown") != shown:
             metrics = _new_points(run, manifest.curve) + _at(run, 0, stage_values(manifest))
             tags = {"polystilts.status": manifest.status, "polystilts.device": manifest.cost.device, "polystilts.shown": shown}
-            self._log(run, params=parameters(manifest.spec), metrics=metrics, tags=tags)
+            self._client.log_inputs(run.id, dataset_inputs(manifest))
+            self._log(run, params=_place(event.context) | parameters(manifest.spec), metrics=metrics, tags=tags)
         status = "FINISHED" if manifest.status == "done" else "KILLED"
         if run.status != status:
             self._end(run, status, _end_s(manifest))
@@ -142,13 +145,14 @@ class MlflowView:
         self._mark(run, event.context)
         if run.tags.get("polystilts.shown_evaluation") != shown:
             tags = {"evaluate_key": manifest.key, "polystilts.shown_evaluation": shown}
+            self._client.log_inputs(run.id, dataset_inputs(manifest))
             self._log(run, metrics=_at(run, 0, stage_values(manifest)), tags=tags)
 
     def _selected(self, event: Selected) -> None:
         assert event.winners or event.evaluations, f"nothing was selected for {_pair_name(event.context)}"
         end_s = max(_end_s(manifest) for manifest in event.winners + event.evaluations)
         run = self._pair_run(event.context, end_s)
-        values = mean_values(measured_values(manifest.measurements) for manifest in event.evaluations)
+        values = mean_values(score_values(manifest) for manifest in event.evaluations)
         if scores := [manifest.score for manifest in event.winners if manifest.score is not None]:
             values["kept_dev_score"] = fmean(scores)
         if event.winners:
@@ -156,7 +160,7 @@ class MlflowView:
         values["num_replicates"] = float(len(event.winners) or len(event.evaluations))
         keys = {"winner_keys": event.winners, "evaluate_keys": event.evaluations}
         tags = {name: " ".join(manifest.key for manifest in manifests) for name, manifests in keys.items()}
-        self._log(run, metrics=_at(run, event.num_trials, values), tags=tags)
+        self._log(run, params=_place(event.context), metrics=_at(run, event.num_trials, values), tags=tags)
         self._end(run, "FINISHED", end_s)
 
     def _registered(self, event: Registered) -> None:
@@ -283,13 +287,14 @@ def _shown(manifest: Manifest) -> str:
     return f"{manifest.key}/{manifest.attempt}, version {VIEW_VERSION}"
 
 
+def _place(context: RunContext) -> dict[str, str]:
+    """Where a run stands in the matrix, as parameters: MLflow's comparison of runs shows no tags."""
+    place = {"model": context.model, "intermediate": context.intermediate or "none", "variant": context.variant}
+    return place if context.target is None else place | {"target": context.target}
+
+
 def _context_tags(context: RunContext) -> dict[str, str]:
-    tags = {"model": context.model, "intermediate": context.intermediate or "none", "variant": context.variant}
-    if context.target is not None:
-        tags["target"] = context.target
-    if context.seed is not None:
-        tags["seed"] = str(context.seed)
-    return tags
+    return _place(context) | ({} if context.seed is None else {"seed": str(context.seed)})
 
 
 def _pair_name(context: RunContext) -> str:

@@ -211,9 +211,16 @@ def snapshot(home: Path) -> dict[str, object]:
             dict(run.data.params),
             dict(run.data.tags),
             {key: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in run.data.metrics},
+            inputs(run),
         )
         for name, run in runs_by_name(home).items()
     }
+
+
+def inputs(run: Run) -> list[tuple[str, str, str, str, str | None]]:
+    """The data sets of a run: what for, name, digest, kind of source, and what is known of the examples."""
+    found = ((each.tags[0].value, each.dataset) for each in run.inputs.dataset_inputs)
+    return sorted((purpose, data.name, data.digest, data.source_type, data.profile) for purpose, data in found)
 
 
 def test_a_study_is_a_tree_of_runs(home: Path) -> None:
@@ -246,6 +253,29 @@ def test_a_study_is_a_tree_of_runs(home: Path) -> None:
     assert pair_metrics["xnli/zh-Hant/accuracy"] == pytest.approx(0.65)
     assert pair_metrics["learning_rate"] == 2e-5
     assert runs[STUDY].data.metrics == {"num_stages": 5.0}
+
+
+def test_what_a_stage_read_are_data_sets_of_its_run(home: Path) -> None:
+    track(home, whole_study())
+    runs = runs_by_name(home)
+    (encoder_data,) = inputs(runs["mnli, seed 0, lr 2e-5"])
+    purpose, name, digest, source_type, profile = encoder_data
+    assert (purpose, name, source_type, profile) == ("train", "mnli/train/en", "generated", '{"num_examples": 9}')
+    assert digest.startswith("data-")
+    track(home, whole_study())
+    assert inputs(runs_by_name(home)["mnli, seed 0, lr 2e-5"]) == [encoder_data]
+
+
+def test_parameters_and_scores_line_up_from_row_to_row(home: Path) -> None:
+    """Which MLflow compares by names alone."""
+    track(home, whole_study())
+    runs = runs_by_name(home)
+    trial, pair = runs["mnli -> xnli, seed 2, lr 2e-5"].data, runs["xlmr-base: mnli -> xnli"].data
+    place = {"model": "xlmr-base", "intermediate": "mnli", "variant": "", "target": "xnli"}
+    assert pair.params == place
+    assert trial.params.items() >= place.items()
+    assert trial.metrics["test_score"] == pytest.approx(0.7)
+    assert pair.metrics["test_score"] == pytest.approx((0.65 + 0.7) / 2)
 
 
 def test_leaks_and_an_oracle_are_tags_and_a_note_of_the_runs_of_their_pair(home: Path) -> None:
