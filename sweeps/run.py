@@ -20,6 +20,7 @@ from sweeps.journal import Journal
 from sweeps.launch import cluster, most_at_once, run_walk
 from sweeps.leases import Leases
 from sweeps.marks import mark_lines
+from sweeps.notify import EndStatus, Notifier, webhook_url
 from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.processor import slow_precision
@@ -223,10 +224,14 @@ def driving(opened: Opened) -> Iterator[Leases]:
         yield leases
 
 
-def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> Ran:
-    """Runs what the store does not have yet and writes the report; only one process runs a study at a time."""
+def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS, webhook: str | None = None) -> Ran:
+    """Runs what the store does not have yet and writes the report; only one process runs a study at a time.
+
+    `webhook` is the URL that is told of failures and of the end, by default that of the environment (`sweeps.notify`).
+    """
     paused = None
-    with driving(opened) as leases:
+    url = webhook_url(webhook)
+    with driving(opened) as leases, Notifier(opened.study.name, url) as notifier:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
@@ -237,7 +242,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
                     check_data(opened)
-                journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
+                journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened), notifier)
                 journal.settle()
                 if not walk.is_finished:
                     paused = run_rest(opened, walk, journal, leases, limits)
@@ -251,9 +256,18 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
             for problem in unregistered:
                 console.print(problem, highlight=False, markup=False, soft_wrap=True)
             tracker.log(_study_finished(result, walk, journal, opened))
+            notifier.end(*_ending(paused, len(journal.failures), report))
         finally:
             num_waiting = tracker.close(CLOSE_TRACKER_S)
         return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting, unregistered)
+
+
+def _ending(paused: str | None, num_failed: int, report: Report) -> tuple[EndStatus, str]:
+    """How a run ended, and what is said of it."""
+    failed = f"; {num_failed} stages failed" if num_failed else ""
+    if paused is not None:
+        return "paused", f"paused: {paused}{failed}"
+    return ("failed" if num_failed else "finished"), f"finished{failed}. {report.answer.paragraph}"
 
 
 def _register(result: StudyResult, opened: Opened, tracker: Tracker) -> tuple[str, ...]:
