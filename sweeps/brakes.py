@@ -12,6 +12,8 @@ import yaml
 from sweeps.orders import MEANING, RunCancelledError, What
 from sweeps.study import StudyError
 
+MOST = 0.8
+"""Of a limit: from here on it is said that it is near."""
 MIN_FREE_BYTES = 2 * 10**9
 """Of each disk that a run writes to: what stages that are under way may still need."""
 _LOOK_EVERY_S = 5.0
@@ -76,8 +78,7 @@ class Brakes:
     def stop(self) -> Stop | None:
         """Why no further stage may start; None if one may. A RunCancelledError if not even those under way may go on."""
         limits = self._limits
-        under_way = sum(self._hours_of(*held) for held in self._under_way.values())
-        hours, cost = self._device_hours + under_way, self._cost + self._price * under_way
+        hours, cost = self._spent()
         if limits.device_hours is not None and hours >= limits.device_hours:
             return Stop(f"{hours:.2f} device-hours were used, and --max-hours is {limits.device_hours:g}", True)
         if limits.cost is not None and cost >= limits.cost:
@@ -92,6 +93,21 @@ class Brakes:
         if self._order is not None:
             return Stop(f"it was told to {self._order}: {MEANING[self._order]}", self._order == "pause")
         return None if self._disk is None else Stop(self._disk, False)
+
+    def near(self) -> str | None:
+        """How much is spent, if it is most of a limit."""
+        limits = self._limits
+        hours, cost = self._spent()
+        if limits.device_hours is not None and hours >= MOST * limits.device_hours:
+            return f"{hours:.2f} of {limits.device_hours:g} device-hours are used"
+        if limits.cost is not None and cost >= MOST * limits.cost:
+            return f"{cost:.2f} of {limits.cost:g} are spent"
+        return None
+
+    def _spent(self) -> tuple[float, float]:
+        """Device-hours and cost, with those of what is under way."""
+        under_way = sum(self._hours_of(*held) for held in self._under_way.values())
+        return self._device_hours + under_way, self._cost + self._price * under_way
 
     def _hours_of(self, began_at: float, num_devices: float) -> float:
         return (self._clock() - began_at) * num_devices / 3600

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from sweeps.leases import Leases
+from sweeps.registered_models import FOLDER as MODELS
 from sweeps.study import StudyError
 from trainables.manifest import Manifest
 from trainables.specs import Record
@@ -48,8 +49,10 @@ def collect(store: Store, keep_bytes: int | None, *, is_dry: bool) -> Collected:
         manifests = {key: found for key in sorted(store.keys()) if (found := store.manifest(key)) is not None}
         sizes = store.files.sizes("artifacts")
         published = {path for manifest in manifests.values() for path, _ in published_files(manifest)}
+        registered = store.files.sizes(MODELS)
         named = {path: size for path, size in sizes.items() if path in published}
-        abandoned = {path: size for path, size in sizes.items() if path not in named}
+        named |= {path: size for path, size in registered.items() if path.split("/")[1] in manifests}
+        abandoned = {path: size for path, size in (sizes | registered).items() if path not in named}
         progress = {path: size for path, size in store.files.sizes("progress").items() if path.split("/")[1] in manifests}
         surplus = _surplus(manifests, named, keep_bytes)
         if not is_dry:
@@ -57,6 +60,7 @@ def collect(store: Store, keep_bytes: int | None, *, is_dry: bool) -> Collected:
                 store.files.delete(path)
             for key in surplus:
                 store.drop_files(key)
+                store.files.delete(f"{MODELS}/{key}")
     return Collected(
         abandoned_bytes=sum(abandoned.values()),
         progress_bytes=sum(progress.values()),

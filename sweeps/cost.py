@@ -205,6 +205,8 @@ class Planned(NamedTuple):
     """Of these, whose encoders are in the store at one time, at most."""
     num_kept: int
     """Of these, whose encoders stay in the store."""
+    target: str | None = None
+    """Whose training it is; None for what is no target training."""
     is_search: bool = False
     """Whether not all of them need be trained to the end."""
 
@@ -264,7 +266,7 @@ def planned_stages(programs: Iterable[PairProgram]) -> Iterator[Planned]:
         target, scored = program.typical_stages(largest_point(program.builder.study.search.space))
         if target is not None:
             number, num_kept = program.num_trainings(), program.num_seeds()
-            yield Planned(model, target, number, program.num_there(), num_kept, is_search=number > num_kept)
+            yield Planned(model, target, number, program.num_there(), num_kept, program.pair.target, is_search=number > num_kept)
         yield Planned(model, scored, program.num_seeds(), 0, 0)
 
 

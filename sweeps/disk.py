@@ -1,8 +1,10 @@
 """How much disk a study takes, at most: in its store while it runs and after it, and on a machine beside the store.
 
     store while it runs = the files of encoders that pairs share, and of each pair's best point and round + records
+                        + what is registered, which an earlier run may have left
                         + for each stage that runs at once, 3 progress checkpoints
     store at the end    = the files of encoders that pairs share and of winners + records
+                        + for each model and target, the files of the one that is registered
     machine             = prepared data + MLflow and report
                         + for each stage that runs at once, its files before they are published, and what its frozen layers gave
                         + if the store is elsewhere, copies of the files that it has at the end and the progress checkpoints
@@ -57,21 +59,25 @@ def study_disk(stages: Iterable[Planned], costs: CostModel, num_at_once: int, *,
     """Of the stages of a study, of which so many run at once; what `costs` does not know is not counted, and named there."""
     there = kept = records = largest = 0.0
     num_trainings = num_stages = 0
+    registered: dict[tuple[str, str], float] = {}
     for planned in stages:
         files, number = _files_bytes(planned, costs), planned.number
         there += planned.num_there * files
         kept += planned.num_kept * files
         records += number * (_STAGE_BYTES + _record_bytes(planned.model, planned.spec, costs))
         num_stages += number
+        if planned.target is not None:
+            registered[planned.model, planned.target] = files
         if isinstance(planned.spec, TrainSpec):
             largest = max(largest, files)
             num_trainings += number
     progress = min(num_at_once, num_trainings) * _NUM_PROGRESS * _COPIES_IN_PROGRESS * largest
     scratch = min(num_at_once, num_trainings) * (largest + costs.states_bytes)
     machine = sum(costs.prepared_bytes.values()) + _HOME_BYTES + num_stages * _STAGE_BYTES + scratch
+    winners = sum(registered.values())
     return StudyDisk(
-        store_peak_gb=(there + records + progress) / 1e9,
-        store_end_gb=(kept + records) / 1e9,
+        store_peak_gb=(there + winners + records + progress) / 1e9,
+        store_end_gb=(kept + winners + records) / 1e9,
         machine_gb=(machine + (0.0 if is_store_here else kept + progress)) / 1e9,
         num_at_once=num_at_once,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trainables.manifest import CurvePoint, Manifest
-from trainables.specs import Record
+from trainables.specs import Precision, Record
 
 
 class RunContext(Record):
@@ -84,6 +84,25 @@ class Selected(Record):
     """Trials the choice was made from: the step of the pair's metrics, so that the choice from more trials is the one shown."""
 
 
+class Registered(Record):
+    """A target has a winner among all rows and variants, and a folder that plain transformers loads it from."""
+
+    kind: Literal["registered"] = "registered"
+    name: str
+    """Of the registered model: `<study>.<model>.<target>`."""
+    stage_key: str
+    """Of the training; one version of the model for each."""
+    source: str
+    """URI of the folder."""
+    auto_class: str
+    """Of transformers, which loads it."""
+    precision: Precision
+    """That it was scored in."""
+    facts: tuple[str, ...]
+    """What a reader of the version has to know, a sentence each."""
+    tags: dict[str, str]
+
+
 class StudyFinished(Record):
     """Nothing is left to run."""
 
@@ -97,4 +116,4 @@ class StudyFinished(Record):
     """Seconds since the epoch: the end of the last stage, so that a study run again with nothing to do adds nothing."""
 
 
-Event = Started | Reported | Finished | Failed | Evaluated | Selected | StudyFinished
+Event = Started | Reported | Finished | Failed | Evaluated | Selected | Registered | StudyFinished

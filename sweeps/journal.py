@@ -1,4 +1,4 @@
-"""Tells MLflow and the terminal what happens while a plan runs, and frees the files of trainings that lost."""
+"""Tells MLflow, the terminal and a webhook what happens while a plan runs, and frees the files of trainings that lost."""
 
 import time
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started
 from sweeps.leases import Driver, Leases
+from sweeps.notify import Notifier
 from sweeps.plan import PairProgram, Request
 from sweeps.progress import Progress
 from sweeps.results import Context, PairId
@@ -23,7 +24,16 @@ _NUM_FREEING = 4
 class Journal:
     """Follows one walk. What it says to MLflow it says again on the next run, which changes nothing there."""
 
-    def __init__(self, walk: Walk, store: Store, tracker: Tracker, progress: Progress, leases: Leases, retries: Retries) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        store: Store,
+        tracker: Tracker,
+        progress: Progress,
+        leases: Leases,
+        retries: Retries,
+        notifier: Notifier | None = None,
+    ) -> None:
         self._walk = walk
         self._store = store
         self._tracker = tracker
@@ -34,6 +44,7 @@ class Journal:
         self._left: set[str] = set()
         """Trainings that lost, and whose files somebody was told to delete."""
         self._retries = retries
+        self._notifier = notifier
         self._programs = {program.pair: program for program in walk.programs}
         self.encoders: dict[str, Manifest] = {}
         """Shared stages that are there, by name."""
@@ -59,6 +70,11 @@ class Journal:
     def note(self, message: str) -> None:
         """Something about the cluster that is to be seen."""
         self._progress.note(message)
+
+    def near_limit(self, spent: str) -> None:
+        """Most of what the run may spend is spent."""
+        if self._notifier is not None:
+            self._notifier.budget(spent)
 
     def elsewhere(self, request: Request, holder: Driver) -> None:
         """A stage is built by another driver."""
@@ -91,6 +107,8 @@ class Journal:
     def _failed(self, outcome: Outcome) -> None:
         request = outcome.request
         self.failures[request.context.name] = outcome.error or ""
+        if self._notifier is not None:
+            self._notifier.first_failure(request.context.name, outcome.error or "")
         self._progress.settled(outcome)
         spec = request.spec.model_dump(mode="json")
         error = outcome.error or ""

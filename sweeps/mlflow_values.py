@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
+from sweeps.events import Registered
 from sweeps.results import ORACLE_NOTE
 from trainables.manifest import CurvePoint, Manifest, Measurement
 
@@ -49,6 +50,16 @@ def marks(leaks: Iterable[str], is_oracle: bool) -> dict[str, str]:
     return {name: fit(text) for name, text in tags.items() if text}
 
 
+def version_text(event: Registered, version: int | str) -> str:
+    """What a registered version's page says: how it is loaded, and what is known of it."""
+    given = "" if event.precision == "float32" else f', dtype="{event.precision}"'
+    code = [
+        f'    folder = mlflow.artifacts.download_artifacts("models:/{event.name}/{version}")',
+        f"    model = transformers.{event.auto_class}.from_pretrained(folder{given})",
+    ]
+    return "\n".join([*code, "", *(f"- {fact}" for fact in event.facts)])
+
+
 def marked_leaks(tags: Mapping[str, str]) -> list[str]:
     """The leaks that a run is tagged with; not what `fit` put between them."""
     return [line for line in tags.get("leak", "").split("\n") if line and CUT not in line]
@@ -86,7 +97,7 @@ def curve_values(point: CurvePoint) -> dict[str, float]:
 def stage_values(manifest: Manifest) -> dict[str, float]:
     """The numbers that the report reads, beside those of the curve: at the kept checkpoint, with what they cost."""
     cost = manifest.cost
-    values = measured_values(manifest.measurements)
+    values = score_values(manifest)
     prefix = f"{manifest.spec['kind']}_cost"
     values[f"{prefix}/seconds"] = cost.seconds
     values[f"{prefix}/device_seconds"] = cost.device_seconds
@@ -97,6 +108,15 @@ def stage_values(manifest: Manifest) -> dict[str, float]:
     for name, counts in (("num_dropped", [use.dropped for use in manifest.data]), ("num_cut", [use.cut for use in manifest.data])):
         if any(counts):
             values[f"{manifest.spec['kind']}_{name}"] = float(sum(sum(count.values()) for count in counts))
+    return values
+
+
+def score_values(manifest: Manifest) -> dict[str, float]:
+    """What was measured; of an evaluation the mean over its languages too, under the same name for every task."""
+    values = measured_values(manifest.measurements)
+    if manifest.spec.get("kind") == "evaluate":
+        first = manifest.measurements[0].metric
+        values["test_score"] = fmean(item.value for item in manifest.measurements if item.metric == first)
     return values
 
 

@@ -10,22 +10,26 @@ from typing import Any, assert_never
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, ErrorCode
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.events import Evaluated, Event, Failed, Finished, Registered, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.mlflow_inputs import dataset_inputs
 from sweeps.mlflow_values import (
     curve_values,
     fit,
     marked_leaks,
     marks,
     mean_values,
-    measured_values,
     metric_name,
     parameters,
+    score_values,
     stage_values,
     tasks,
+    version_text,
 )
 from sweeps.results import is_oracle
 from trainables.keys import content_key
@@ -34,9 +38,12 @@ from trainables.manifest import CurvePoint, Manifest
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow raises where its server or its database does not answer or refuses."""
 
-VIEW_VERSION = 2
+VIEW_VERSION = 3
 """Raised when other numbers are written of a stage, so that running a study again writes them again."""
 MAX_METRICS = 1000
+WINNER = "winner"
+"""Alias of the version that is the best now."""
+REFUSED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
 
 @dataclass(kw_only=True)
@@ -93,12 +100,15 @@ class MlflowView:
                 self._finished(event)
             case Failed():
                 run = self._stage_run(event.key, event.context, event.spec, event.at_s)
-                self._log(run, params=parameters(event.spec), tags={"polystilts.status": "failed", "polystilts.error": event.error})
+                tags = {"polystilts.status": "failed", "polystilts.error": event.error}
+                self._log(run, params=_place(event.context) | parameters(event.spec), tags=tags)
                 self._end(run, "FAILED", event.at_s)
             case Evaluated():
                 self._evaluated(event)
             case Selected():
                 self._selected(event)
+            case Registered():
+                self._registered(event)
             case StudyFinished():
                 self._study_finished(event)
             case _:
@@ -106,7 +116,7 @@ class MlflowView:
 
     def _started(self, event: Started) -> None:
         run = self._stage_run(event.key, event.context, event.spec, event.at_s)
-        self._log(run, params=parameters(event.spec))
+        self._log(run, params=_place(event.context) | parameters(event.spec))
         self._mark(run, event.context)
         parents = [self._study_run(event.at_s)]
         if event.context.target is not None:
@@ -123,7 +133,8 @@ class MlflowView:
         if run.tags.get("polystilts.shown") != shown:
             metrics = _new_points(run, manifest.curve) + _at(run, 0, stage_values(manifest))
             tags = {"polystilts.status": manifest.status, "polystilts.device": manifest.cost.device, "polystilts.shown": shown}
-            self._log(run, params=parameters(manifest.spec), metrics=metrics, tags=tags)
+            self._client.log_inputs(run.id, dataset_inputs(manifest))
+            self._log(run, params=_place(event.context) | parameters(manifest.spec), metrics=metrics, tags=tags)
         status = "FINISHED" if manifest.status == "done" else "KILLED"
         if run.status != status:
             self._end(run, status, _end_s(manifest))
@@ -134,13 +145,14 @@ class MlflowView:
         self._mark(run, event.context)
         if run.tags.get("polystilts.shown_evaluation") != shown:
             tags = {"evaluate_key": manifest.key, "polystilts.shown_evaluation": shown}
+            self._client.log_inputs(run.id, dataset_inputs(manifest))
             self._log(run, metrics=_at(run, 0, stage_values(manifest)), tags=tags)
 
     def _selected(self, event: Selected) -> None:
         assert event.winners or event.evaluations, f"nothing was selected for {_pair_name(event.context)}"
         end_s = max(_end_s(manifest) for manifest in event.winners + event.evaluations)
         run = self._pair_run(event.context, end_s)
-        values = mean_values(measured_values(manifest.measurements) for manifest in event.evaluations)
+        values = mean_values(score_values(manifest) for manifest in event.evaluations)
         if scores := [manifest.score for manifest in event.winners if manifest.score is not None]:
             values["kept_dev_score"] = fmean(scores)
         if event.winners:
@@ -148,8 +160,35 @@ class MlflowView:
         values["num_replicates"] = float(len(event.winners) or len(event.evaluations))
         keys = {"winner_keys": event.winners, "evaluate_keys": event.evaluations}
         tags = {name: " ".join(manifest.key for manifest in manifests) for name, manifests in keys.items()}
-        self._log(run, metrics=_at(run, event.num_trials, values), tags=tags)
+        self._log(run, params=_place(event.context), metrics=_at(run, event.num_trials, values), tags=tags)
         self._end(run, "FINISHED", end_s)
+
+    def _registered(self, event: Registered) -> None:
+        """One version for each training that ever won; the alias is of the one that wins now."""
+        name = event.name
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            self._client.create_registered_model(name, {"study": self._study}, fit(self._description))
+        versions = {found.tags.get("stage_key"): found for found in self._client.search_model_versions(f"name = '{name}'")}
+        version = versions.get(event.stage_key) or self._new_version(event)
+        if version is None:
+            return
+        if not version.description:  # it names its own number, which is not known before
+            self._client.update_model_version(name, version.version, fit(version_text(event, version.version)))
+        if self._client.get_registered_model(name).aliases.get(WINNER) != str(version.version):
+            self._client.set_registered_model_alias(name, WINNER, version.version)
+
+    def _new_version(self, event: Registered) -> ModelVersion | None:
+        """None where MLflow takes no folder from where this one lies: a server takes none of another machine's disk."""
+        run = self._runs.get(event.stage_key)
+        tags = {tag: fit(value) for tag, value in event.tags.items()} | {"stage_key": event.stage_key}
+        try:
+            return self._client.create_model_version(event.name, event.source, run.id if run else None, tags)
+        except MlflowException as error:
+            if error.error_code != REFUSED:
+                raise
+            refused = f"MLflow takes no version from {event.source}, where {event.stage_key} lies: {error.message}"
+            self._client.update_registered_model(event.name, fit(f"{self._description}\n\n{refused}".strip()))
+            return None
 
     def _study_finished(self, event: StudyFinished) -> None:
         study_run = self._study_run(event.at_s)
@@ -248,13 +287,14 @@ def _shown(manifest: Manifest) -> str:
     return f"{manifest.key}/{manifest.attempt}, version {VIEW_VERSION}"
 
 
+def _place(context: RunContext) -> dict[str, str]:
+    """Where a run stands in the matrix, as parameters: MLflow's comparison of runs shows no tags."""
+    place = {"model": context.model, "intermediate": context.intermediate or "none", "variant": context.variant}
+    return place if context.target is None else place | {"target": context.target}
+
+
 def _context_tags(context: RunContext) -> dict[str, str]:
-    tags = {"model": context.model, "intermediate": context.intermediate or "none", "variant": context.variant}
-    if context.target is not None:
-        tags["target"] = context.target
-    if context.seed is not None:
-        tags["seed"] = str(context.seed)
-    return tags
+    return _place(context) | ({} if context.seed is None else {"seed": str(context.seed)})
 
 
 def _pair_name(context: RunContext) -> str:

@@ -109,6 +109,8 @@ class PlanSearcher(Searcher):
 
     def brake(self) -> None:
         """Sees whether no stage may start any more, though there is one; those under way are asked to end if they have to."""
+        if (spent := self._brakes.near()) is not None:
+            self._journal.near_limit(spent)
         stop = None if self._walk.is_finished else self._brakes.stop()
         if stop is not None and stop.ends_stages and not self._told_to_end:
             stop_workers()

@@ -21,12 +21,14 @@ from sweeps.journal import Journal
 from sweeps.launch import cluster, most_at_once, run_walk
 from sweeps.leases import Driver, Leases
 from sweeps.marks import mark_lines
+from sweeps.notify import EndStatus, Notifier, webhook_url
 from sweeps.orders import Orders
 from sweeps.placement import is_spread
 from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks, plan_study
 from sweeps.processor import slow_precision
 from sweeps.progress import Progress
 from sweeps.publications import published_beside
+from sweeps.registered_models import register_winners
 from sweeps.report.write import Report, write_report
 from sweeps.results import ORACLE_NOTE, StudyResult, is_oracle
 from sweeps.retries import Retries
@@ -74,6 +76,8 @@ class Ran(NamedTuple):
     """Why it ended before its plan did."""
     num_waiting: int
     """Events that MLflow could not be told, and that wait on disk."""
+    unregistered: tuple[str, ...]
+    """Winners that could not be registered, and why."""
 
 
 class Status(Record):
@@ -245,10 +249,14 @@ def orders_of(opened: Opened) -> Orders:
     return Orders(opened.store.files, opened.study.name)
 
 
-def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> Ran:
-    """Runs what the store does not have yet and writes the report; only one process runs a study at a time."""
+def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS, webhook: str | None = None) -> Ran:
+    """Runs what the store does not have yet and writes the report; only one process runs a study at a time.
+
+    `webhook` is the URL that is told of failures and of the end, by default that of the environment (`sweeps.notify`).
+    """
     paused = None
-    with driving(opened) as leases:
+    url = webhook_url(webhook)
+    with driving(opened) as leases, Notifier(opened.study.name, url) as notifier:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
@@ -259,7 +267,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                     progress.note(message)
                 if not walk.is_finished:  # before the journal, which tells MLflow of the overlaps that are measured on what is read
                     check_data(opened)
-                journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
+                journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened), notifier)
                 journal.settle()
                 if not walk.is_finished:
                     paused = run_rest(opened, walk, journal, leases, limits)
@@ -268,10 +276,31 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS) -> R
                 journal.close()
             result = study_result(opened, walk, journal.encoders)
             report = write_report(result, opened.store, opened.home.report(opened.study.name))
+            # a run that was stopped by its disk has no room for more
+            unregistered = _register(result, opened, tracker) if paused is None else ()
+            for problem in unregistered:
+                console.print(problem, highlight=False, markup=False, soft_wrap=True)
             tracker.log(_study_finished(result, walk, journal, opened))
+            notifier.end(*_ending(paused, len(journal.failures), report))
         finally:
             num_waiting = tracker.close(CLOSE_TRACKER_S)
-        return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting)
+        return Ran(result, report, journal.num_trained, journal.failures, paused, num_waiting, unregistered)
+
+
+def _ending(paused: str | None, num_failed: int, report: Report) -> tuple[EndStatus, str]:
+    """How a run ended, and what is said of it."""
+    failed = f"; {num_failed} stages failed" if num_failed else ""
+    if paused is not None:
+        return "paused", f"paused: {paused}{failed}"
+    return ("failed" if num_failed else "finished"), f"finished{failed}. {report.answer.paragraph}"
+
+
+def _register(result: StudyResult, opened: Opened, tracker: Tracker) -> tuple[str, ...]:
+    """Has the winner of each target registered; returns which could not be, and why."""
+    registration = register_winners(result, opened.store)
+    for event in registration.events:
+        tracker.log(event)
+    return registration.problems
 
 
 def study_result(opened: Opened, walk: Walk, encoders: Mapping[str, Manifest]) -> StudyResult:
@@ -312,6 +341,8 @@ class Synced(NamedTuple):
     """Found in the store."""
     num_waiting: int
     """Events that could not be written, and wait on disk."""
+    unregistered: tuple[str, ...]
+    """As of a run."""
 
 
 def sync_study(opened: Opened) -> Synced:
@@ -325,10 +356,12 @@ def sync_study(opened: Opened) -> Synced:
             journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened))
             journal.settle()
             journal.close()
-            tracker.log(_study_finished(study_result(opened, walk, journal.encoders), walk, journal, opened))
+            result = study_result(opened, walk, journal.encoders)
+            unregistered = _register(result, opened, tracker)
+            tracker.log(_study_finished(result, walk, journal, opened))
         finally:
             num_waiting = tracker.close(None)
-        return Synced(tracker.uri, journal.num_cached, num_waiting)
+        return Synced(tracker.uri, journal.num_cached, num_waiting, unregistered)
 
 
 def text_hashes(spec: DataSpec, folder: Path | None, cache: Path, study: Study) -> TextHashes | None:

@@ -218,19 +218,23 @@ def inherit_head(model: Model, source: str | Path, task: str) -> None:
 def load_model(family: str, source: str | Path, precision: "Precision", revision: str | None = None, form: "Form | None" = None) -> Model:
     """An encoder with the heads that `save_model` left beside it; without heads if there are none, as on the hub. `form` is how a
     text-to-text model is asked."""
-    shapes = []
-    if (Path(source) / SHAPES_FILE).exists():
-        described = json.loads((Path(source) / SHAPES_FILE).read_text())
-        shapes = [
-            HeadShape(task, entry["kind"], tuple(entry["labels"]), tuple(map(tuple, entry.get("words", ()))))
-            for task, entry in described.items()
-        ]
+    shapes = list(read_shapes(source).values())
     model = with_fresh_heads(family, load_encoder(source, revision), shapes, 0, precision)
     if shapes:
         model.heads.load_state_dict(load_file(Path(source) / HEADS_FILE))
     if form is not None:
         add_decoder(model, source, revision, 0, form)
     return model
+
+
+def read_shapes(source: str | Path) -> dict[str, HeadShape]:
+    """The heads that `save_model` left beside an encoder, by task; none if there are none, as on the hub."""
+    path = Path(source) / SHAPES_FILE
+    described = json.loads(path.read_text()) if path.exists() else {}
+    return {
+        task: HeadShape(task, entry["kind"], tuple(entry["labels"]), tuple(map(tuple, entry.get("words", ()))))
+        for task, entry in described.items()
+    }
 
 
 def save_model(model: Model, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -3,6 +3,7 @@
     <store>/manifests/<key>.json            written last; a stage is done exactly when this exists
     <store>/artifacts/<key>/<attempt>/...   the stage's files, each named with its sha256 by the manifest
     <store>/progress/<key>/...              checkpoints of a training that is still going on
+    <store>/models/<key>/...                winners, as plain transformers loads them (`sweeps.registered_models`)
     <store>/quarantine/...                  manifests that cannot be read, or whose files turned out missing or altered
     <store>/leases/...                      who is at work (`sweeps.leases`)
 

@@ -88,6 +88,19 @@ def test_of_an_unfinished_study_sync_shows_what_there_is(undisturbed: Path, tmp_
     assert {found[key][2] for key in found if key.startswith("study-")} == {"KILLED"}, "nobody is at work on it"
 
 
+def test_a_server_that_takes_no_local_folder_says_so_where_the_model_would_be(undisturbed: Path, server: Server, tmp_path: Path) -> None:
+    home = copy_home(undisturbed, tmp_path)
+    for _ in range(2):
+        told = sync(home, uri=server.uri)
+        assert told.returncode == 0, told.stderr
+    assert not (home / "spool" / "faulty.jsonl").exists(), "what is refused is not asked for again"
+    models = MlflowClient(server.uri).search_registered_models()
+    assert models
+    for model in models:
+        assert "MLflow takes no version from file:///" in model.description
+        assert not MlflowClient(server.uri).search_model_versions(f"name = '{model.name}'")
+
+
 def test_a_server_that_dies_in_the_middle_holds_nothing_up(undisturbed: Path, server: Server, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with subprocess.Popen(

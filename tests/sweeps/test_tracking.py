@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from sweeps.events import Evaluated, Event, Failed, Finished, Reported, RunContext, Selected, Started, StudyFinished
+from sweeps.events import Evaluated, Event, Failed, Finished, Registered, Reported, RunContext, Selected, Started, StudyFinished
 from sweeps.mlflow_values import fit, metric_name, parameters
 from sweeps.mlflow_view import MlflowView
 from sweeps.results import ORACLE_NOTE
@@ -211,9 +211,16 @@ def snapshot(home: Path) -> dict[str, object]:
             dict(run.data.params),
             dict(run.data.tags),
             {key: [(m.step, m.timestamp, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in run.data.metrics},
+            inputs(run),
         )
         for name, run in runs_by_name(home).items()
     }
+
+
+def inputs(run: Run) -> list[tuple[str, str, str, str, str | None]]:
+    """The data sets of a run: what for, name, digest, kind of source, and what is known of the examples."""
+    found = ((each.tags[0].value, each.dataset) for each in run.inputs.dataset_inputs)
+    return sorted((purpose, data.name, data.digest, data.source_type, data.profile) for purpose, data in found)
 
 
 def test_a_study_is_a_tree_of_runs(home: Path) -> None:
@@ -246,6 +253,29 @@ def test_a_study_is_a_tree_of_runs(home: Path) -> None:
     assert pair_metrics["xnli/zh-Hant/accuracy"] == pytest.approx(0.65)
     assert pair_metrics["learning_rate"] == 2e-5
     assert runs[STUDY].data.metrics == {"num_stages": 5.0}
+
+
+def test_what_a_stage_read_are_data_sets_of_its_run(home: Path) -> None:
+    track(home, whole_study())
+    runs = runs_by_name(home)
+    (encoder_data,) = inputs(runs["mnli, seed 0, lr 2e-5"])
+    purpose, name, digest, source_type, profile = encoder_data
+    assert (purpose, name, source_type, profile) == ("train", "mnli/train/en", "generated", '{"num_examples": 9}')
+    assert digest.startswith("data-")
+    track(home, whole_study())
+    assert inputs(runs_by_name(home)["mnli, seed 0, lr 2e-5"]) == [encoder_data]
+
+
+def test_parameters_and_scores_line_up_from_row_to_row(home: Path) -> None:
+    """Which MLflow compares by names alone."""
+    track(home, whole_study())
+    runs = runs_by_name(home)
+    trial, pair = runs["mnli -> xnli, seed 2, lr 2e-5"].data, runs["xlmr-base: mnli -> xnli"].data
+    place = {"model": "xlmr-base", "intermediate": "mnli", "variant": "", "target": "xnli"}
+    assert pair.params == place
+    assert trial.params.items() >= place.items()
+    assert trial.metrics["test_score"] == pytest.approx(0.7)
+    assert pair.metrics["test_score"] == pytest.approx((0.65 + 0.7) / 2)
 
 
 def test_leaks_and_an_oracle_are_tags_and_a_note_of_the_runs_of_their_pair(home: Path) -> None:
@@ -418,6 +448,55 @@ def test_what_a_deadline_cuts_off_waits_on_disk(home: Path) -> None:
             thread.join(60)  # the cut-off thread may still be writing the event it held
     assert track(home, []) == 0
     assert len(runs_by_name(home)) == 5
+
+
+def registered(training: TrainSpec) -> Registered:
+    return Registered(
+        name=f"{STUDY}.xlmr-base.xnli",
+        stage_key=training.key,
+        source=f"file:///store/models/{training.key}",
+        auto_class="AutoModelForSequenceClassification",
+        precision="bfloat16",
+        facts=("the best of 2 pairs",),
+        tags={"intermediate": "mnli"},
+    )
+
+
+def registry(home: Path) -> tuple[dict[str, tuple[str, str]], str]:
+    """The versions by their stages, each with its run and its description; and the stage of the one that wins."""
+    client, name = MlflowClient(f"sqlite:///{home}/mlflow.db"), f"{STUDY}.xlmr-base.xnli"
+    versions = client.search_model_versions(f"name = '{name}'")
+    by_stage = {each.tags["stage_key"]: (each.run_id, each.description) for each in versions}
+    assert len(by_stage) == len(versions), "a stage has two versions"
+    return by_stage, client.get_model_version_by_alias(name, "winner").tags["stage_key"]
+
+
+def test_each_winner_is_one_version_however_often_it_is_told_and_the_alias_follows(home: Path) -> None:
+    first, second = TRIALS
+    for _ in range(2):
+        track(home, [*whole_study(), registered(first)])
+    run_id = runs_by_name(home)["mnli -> xnli, seed 1, lr 2e-5"].info.run_id
+    description = (
+        f'    folder = mlflow.artifacts.download_artifacts("models:/{STUDY}.xlmr-base.xnli/1")\n'
+        '    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype="bfloat16")\n\n'
+        "- the best of 2 pairs"
+    )
+    assert registry(home) == ({first.key: (run_id, description)}, first.key)
+    track(home, [registered(second)])
+    versions, winner = registry(home)
+    assert (set(versions), winner) == ({first.key, second.key}, second.key)
+    track(home, [registered(first)])
+    assert registry(home) == (versions, first.key), "one that wins again is no new version"
+
+
+def test_a_version_whose_description_a_sudden_end_left_out_gets_it(home: Path) -> None:
+    event = registered(TRIALS[0])
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    client.create_registered_model(event.name)
+    client.create_model_version(event.name, event.source, tags={"stage_key": event.stage_key})
+    track(home, [event])
+    ((_, description),) = registry(home)[0].values()
+    assert description.endswith("- the best of 2 pairs")
 
 
 def test_parameters_line_up_and_long_values_are_cut_visibly() -> None:
