@@ -1,7 +1,7 @@
 """The report as one self-contained page, the answer first: `report.html`."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +11,15 @@ from markupsafe import Markup
 from sweeps.report import curves, data_use, pareto, wording
 from sweeps.report.answers import Answer
 from sweeps.report.beside import beside
+from sweeps.report.by_language import by_language
 from sweeps.report.cells import Cell
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
-from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
+from sweeps.report.runs import describe, manifests_of, names_of, runs_of
+from sweeps.results import BASELINE, PairId, PairResult, Point, StudyResult, Trial
 from trainables.manifest import Manifest
+
+_FOLDER = Path(__file__).parent
 
 
 class TargetAnswer(NamedTuple):
@@ -69,19 +73,27 @@ def render(
 ) -> str:
     """The page; it needs no network and no other file."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     stages = _stages(result)
+    by_key = {manifest.key: manifest for _, manifest in stages}
+    runs = [runs_of(found, by_key, names_of(result)) for found in result.pairs]
+    matrices = grids(cells)
     return environment.get_template("page.html").render(
         result=result,
         cells=cells,
         answer=answer,
         baseline_name=BASELINE,
-        matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in grids(cells)],
+        matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in matrices],
+        by_language=by_language(matrices, cells),
+        runs=runs,
+        manifests=manifests_of(run for cell_runs in runs for run in cell_runs),
+        style=Markup((_FOLDER / "report.css").read_text()),
+        script=Markup((_FOLDER / "report.js").read_text()),
         beside=beside(result, cells),
         curves=curves.target_curves(result),
         curve_size=(curves.WIDTH, curves.HEIGHT),
@@ -121,8 +133,8 @@ def _gain(cell: Cell) -> float:
 def _search(found: PairResult) -> Search:
     by_point: dict[str, list[Trial]] = {}
     for trial in found.trials:
-        by_point.setdefault(_describe(trial.point), []).append(trial)
-    selected = None if found.selected is None else _describe(found.selected)
+        by_point.setdefault(_named(trial.point), []).append(trial)
+    selected = None if found.selected is None else _named(found.selected)
     points = tuple(_searched_point(described, trials, described == selected) for described, trials in by_point.items())
     return Search(found.pair, points, sum(point.status == "pruned" for point in points))
 
@@ -134,11 +146,8 @@ def _searched_point(described: str, trials: Sequence[Trial], is_selected: bool) 
     return SearchedPoint(described, tuple(wording.points(score) for score in scores), mean, status)
 
 
-def _describe(point: Mapping[str, float | int | str]) -> str:
-    return (
-        ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items())
-        or "the only point"
-    )
+def _named(point: Point) -> str:
+    return describe(point) or "the only point"
 
 
 def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:
