@@ -8,15 +8,17 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from sweeps.report import curves, data_use, pareto, wording
+from sweeps.report import curves, data_use, parallel, pareto, wording
 from sweeps.report.answers import Answer
 from sweeps.report.beside import beside
 from sweeps.report.by_language import by_language
 from sweeps.report.cells import Cell
+from sweeps.report.importance import importances
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
-from sweeps.report.runs import describe, manifests_of, names_of, runs_of
-from sweeps.results import BASELINE, PairId, PairResult, Point, StudyResult, Trial
+from sweeps.report.runs import manifests_of, names_of, runs_of
+from sweeps.report.searches import by_target, searches_of
+from sweeps.results import BASELINE, PairId, StudyResult
 from trainables.manifest import Manifest
 
 _FOLDER = Path(__file__).parent
@@ -36,24 +38,6 @@ class TargetAnswer(NamedTuple):
     unjudged: tuple[str, ...]
     """Of one seed: no verdict."""
     missing: tuple[str, ...]
-
-
-class SearchedPoint(NamedTuple):
-    """One point of a pair's search."""
-
-    hyperparameters: str
-    dev_scores: tuple[str, ...]
-    """One a seed."""
-    mean_dev_score: str
-    status: str
-
-
-class Search(NamedTuple):
-    """The points that were tried for one pair."""
-
-    pair: PairId
-    points: tuple[SearchedPoint, ...]
-    num_pruned: int
 
 
 class CostRow(NamedTuple):
@@ -83,6 +67,8 @@ def render(
     by_key = {manifest.key: manifest for _, manifest in stages}
     runs = [runs_of(found, by_key, names_of(result)) for found in result.pairs]
     matrices = grids(cells)
+    searches = searches_of(result.pairs)
+    groups = by_target(searches)
     return environment.get_template("page.html").render(
         result=result,
         cells=cells,
@@ -97,7 +83,10 @@ def render(
         beside=beside(result, cells),
         curves=curves.target_curves(result),
         curve_size=(curves.WIDTH, curves.HEIGHT),
-        searches=[_search(found) for found in result.pairs if found.trials],
+        searches=searches,
+        parallels=[drawn for each in groups if (drawn := parallel.draw(each)) is not None],
+        parallel_size=(parallel.WIDTH, parallel.HEIGHT),
+        important=[(each.title, one) for each in groups for one in importances(each)],
         costs=_costs(stages),
         used_sets=data_use.used_sets(manifest for _, manifest in stages),
         reasons=data_use.reasons,
@@ -128,26 +117,6 @@ def _answer(grid: Grid, target: str) -> TargetAnswer:
 def _gain(cell: Cell) -> float:
     assert cell.gain is not None, "only measured cells are compared"
     return cell.gain.value
-
-
-def _search(found: PairResult) -> Search:
-    by_point: dict[str, list[Trial]] = {}
-    for trial in found.trials:
-        by_point.setdefault(_named(trial.point), []).append(trial)
-    selected = None if found.selected is None else _named(found.selected)
-    points = tuple(_searched_point(described, trials, described == selected) for described, trials in by_point.items())
-    return Search(found.pair, points, sum(point.status == "pruned" for point in points))
-
-
-def _searched_point(described: str, trials: Sequence[Trial], is_selected: bool) -> SearchedPoint:
-    scores = [trial.manifest.score for trial in trials if trial.manifest.score is not None]
-    status = "selected" if is_selected else "pruned" if any(trial.is_pruned for trial in trials) else ""
-    mean = wording.points(sum(scores) / len(scores)) if scores else "–"
-    return SearchedPoint(described, tuple(wording.points(score) for score in scores), mean, status)
-
-
-def _named(point: Point) -> str:
-    return describe(point) or "the only point"
 
 
 def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sweeps.report import wording
 from sweeps.report.data_use import behind
-from sweeps.results import PairResult, Point, StudyResult, Trial
+from sweeps.report.searches import describe
+from sweeps.results import PairResult, StudyResult, Trial
 from trainables.manifest import Manifest
 
 
@@ -41,11 +42,6 @@ def names_of(result: StudyResult) -> dict[str, str]:
 def manifests_of(runs: Iterable[Run]) -> dict[str, Any]:
     """Each manifest once, by its key, as it is in the store."""
     return {run.manifest.key: json.loads(run.manifest.model_dump_json()) for run in runs}
-
-
-def describe(point: Point) -> str:
-    """`learning_rate 2e-05, batch_size 32`."""
-    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items())
 
 
 def _is_selected(trial: Trial, found: PairResult) -> bool:
