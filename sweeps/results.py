@@ -20,6 +20,9 @@ ORACLE = "oracle"
 ORACLE_NOTE = "point and checkpoint are chosen on target-language examples, which no zero-shot transfer has"
 """What stands beside every number of that variant."""
 
+LEAK = "leak: "
+"""What a leak's mark begins with."""
+
 SEPARATOR = ", "
 """Between the parts of a variant's name."""
 
@@ -126,7 +129,7 @@ class PairResult(NamedTuple):
     def marks(self) -> tuple[str, ...]:
         """What stands beside its numbers wherever they are shown: its leaks, and that an oracle chose."""
         oracle = (f"oracle: {ORACLE_NOTE}",) if is_oracle(self.pair.variant) else ()
-        return (*(f"leak: {leak}" for leak in self.leaks), *oracle)
+        return (*(f"{LEAK}{leak}" for leak in self.leaks), *oracle)
 
 
 def mean_score(result: PairResult) -> float | None:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sweeps.report.arms import Arm, Missing, Paired, subtract
 from sweeps.report.data_use import cell_notes, stages_of
 from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
-from sweeps.results import BASELINE, PairId, PairResult, Published, StudyResult
+from sweeps.results import BASELINE, LEAK, PairId, PairResult, Published, StudyResult
 from trainables.language_kinds import groups_of
 from trainables.task import TASKS
 
@@ -85,6 +85,11 @@ class Cell(NamedTuple):
     def is_significant(self) -> bool:
         """The gain differs from zero after Holm's correction."""
         return self.holm_p is not None and self.holm_p < SIGNIFICANT
+
+    @property
+    def is_leaking(self) -> bool:
+        """Its trainings have seen of the examples that it is scored on."""
+        return any(note.startswith(LEAK) for note in self.notes)
 
     @property
     def replicate(self) -> Literal["seed", "encoder"]:

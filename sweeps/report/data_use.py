@@ -99,7 +99,7 @@ def cell_notes(found: PairResult, stages: Mapping[str, Manifest]) -> tuple[str, 
 
     Cuts of training examples are in the page's table alone: every recipe that has a `max_length` makes some.
     """
-    uses = [use for manifest in _behind(found, stages) for use in manifest.data]
+    uses = [use for manifest in behind(found, stages) for use in manifest.data]
     return (
         *(f"dropped by the data set's rules: {_drop_phrase(loss)}" for loss in drops(use for use in uses if not _is_made(use))),
         *(f"could not be made: {_drop_phrase(loss)}" for loss in drops(filter(_is_made, uses))),
@@ -126,16 +126,16 @@ def _is_made(use: DataUse) -> bool:
     return use.purpose == "synthetic"
 
 
-def _behind(found: PairResult, stages: Mapping[str, Manifest]) -> Iterable[Manifest]:
+def behind(found: PairResult, stages: Mapping[str, Manifest]) -> Iterable[Manifest]:
     """The evaluations of a cell and all stages that they come from."""
     waiting = [evaluation.manifest for evaluation in found.evaluations]
-    behind: dict[str, Manifest] = {}
+    found_stages: dict[str, Manifest] = {}
     while waiting:
         manifest = waiting.pop()
-        if manifest.key not in behind:
-            behind[manifest.key] = manifest
+        if manifest.key not in found_stages:
+            found_stages[manifest.key] = manifest
             waiting += [stages[parent] for parent in manifest.parents if parent in stages]
-    return behind.values()
+    return found_stages.values()
 
 
 def _drop_phrase(loss: Loss) -> str:

@@ -1,21 +1,27 @@
 """The report as one self-contained page, the answer first: `report.html`."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
-from sweeps.report import curves, data_use, pareto, wording
+from sweeps.report import curves, data_use, parallel, pareto, wording
 from sweeps.report.answers import Answer
 from sweeps.report.beside import beside
+from sweeps.report.by_language import by_language
 from sweeps.report.cells import Cell
+from sweeps.report.importance import importances
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
-from sweeps.results import BASELINE, PairId, PairResult, StudyResult, Trial
+from sweeps.report.runs import manifests_of, names_of, runs_of
+from sweeps.report.searches import by_target, searches_of
+from sweeps.results import BASELINE, PairId, StudyResult
 from trainables.manifest import Manifest
+
+_FOLDER = Path(__file__).parent
 
 
 class TargetAnswer(NamedTuple):
@@ -32,24 +38,6 @@ class TargetAnswer(NamedTuple):
     unjudged: tuple[str, ...]
     """Of one seed: no verdict."""
     missing: tuple[str, ...]
-
-
-class SearchedPoint(NamedTuple):
-    """One point of a pair's search."""
-
-    hyperparameters: str
-    dev_scores: tuple[str, ...]
-    """One a seed."""
-    mean_dev_score: str
-    status: str
-
-
-class Search(NamedTuple):
-    """The points that were tried for one pair."""
-
-    pair: PairId
-    points: tuple[SearchedPoint, ...]
-    num_pruned: int
 
 
 class CostRow(NamedTuple):
@@ -69,23 +57,36 @@ def render(
 ) -> str:
     """The page; it needs no network and no other file."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     stages = _stages(result)
+    by_key = {manifest.key: manifest for _, manifest in stages}
+    runs = [runs_of(found, by_key, names_of(result)) for found in result.pairs]
+    matrices = grids(cells)
+    searches = searches_of(result.pairs)
+    groups = by_target(searches)
     return environment.get_template("page.html").render(
         result=result,
         cells=cells,
         answer=answer,
         baseline_name=BASELINE,
-        matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in grids(cells)],
+        matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in matrices],
+        by_language=by_language(matrices, cells),
+        runs=runs,
+        manifests=manifests_of(run for cell_runs in runs for run in cell_runs),
+        style=Markup((_FOLDER / "report.css").read_text()),
+        script=Markup((_FOLDER / "report.js").read_text()),
         beside=beside(result, cells),
         curves=curves.target_curves(result),
         curve_size=(curves.WIDTH, curves.HEIGHT),
-        searches=[_search(found) for found in result.pairs if found.trials],
+        searches=searches,
+        parallels=[drawn for each in groups if (drawn := parallel.draw(each)) is not None],
+        parallel_size=(parallel.WIDTH, parallel.HEIGHT),
+        important=[(each.title, one) for each in groups for one in importances(each)],
         costs=_costs(stages),
         used_sets=data_use.used_sets(manifest for _, manifest in stages),
         reasons=data_use.reasons,
@@ -116,29 +117,6 @@ def _answer(grid: Grid, target: str) -> TargetAnswer:
 def _gain(cell: Cell) -> float:
     assert cell.gain is not None, "only measured cells are compared"
     return cell.gain.value
-
-
-def _search(found: PairResult) -> Search:
-    by_point: dict[str, list[Trial]] = {}
-    for trial in found.trials:
-        by_point.setdefault(_describe(trial.point), []).append(trial)
-    selected = None if found.selected is None else _describe(found.selected)
-    points = tuple(_searched_point(described, trials, described == selected) for described, trials in by_point.items())
-    return Search(found.pair, points, sum(point.status == "pruned" for point in points))
-
-
-def _searched_point(described: str, trials: Sequence[Trial], is_selected: bool) -> SearchedPoint:
-    scores = [trial.manifest.score for trial in trials if trial.manifest.score is not None]
-    status = "selected" if is_selected else "pruned" if any(trial.is_pruned for trial in trials) else ""
-    mean = wording.points(sum(scores) / len(scores)) if scores else "–"
-    return SearchedPoint(described, tuple(wording.points(score) for score in scores), mean, status)
-
-
-def _describe(point: Mapping[str, float | int | str]) -> str:
-    return (
-        ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items())
-        or "the only point"
-    )
 
 
 def _stages(result: StudyResult) -> list[tuple[str, Manifest]]:

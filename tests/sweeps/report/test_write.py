@@ -14,6 +14,7 @@ from toy_study import LEARNING_RATES, Toy, toy_study
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import write_report
 from sweeps.results import ORACLE, ORACLE_NOTE, StudyResult
+from trainables.manifest import Manifest
 from trainables.store import Store
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -153,7 +154,7 @@ def test_the_csv_leads_from_each_cell_to_its_manifests(store: Store, result: Stu
 
 
 class _Page(HTMLParser):
-    """The tags, attributes and text of a page; script elements and event attributes would be an injection."""
+    """The tags, attributes and text of a page; event attributes and script elements beyond its own would be an injection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,10 +168,19 @@ class _Page(HTMLParser):
         self.text += data
 
 
+OWN_SCRIPTS = [{"type": "application/json", "id": "in-one-language"}, {"type": "application/json", "id": "manifests"}, {}]
+"""The attributes of the page's script elements: none reads another file."""
+
+
+def _scripts(page: _Page) -> list[dict[str, str | None]]:
+    return [attributes for tag, attributes in page.tags if tag == "script"]
+
+
 def test_the_page_is_one_file_that_asks_the_network_for_nothing(store: Store, result: StudyResult, tmp_path: Path) -> None:
     page = _Page()
     page.feed(write_report(result, store, tmp_path / "report").page.read_text())
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object"}
+    assert not {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object"}
+    assert _scripts(page) == OWN_SCRIPTS
     links = [attributes["href"] or "" for _, attributes in page.tags if "href" in attributes]
     ids = {attributes.get("id") for _, attributes in page.tags}
     assert links
@@ -192,19 +202,23 @@ def test_the_answer_comes_first_with_its_interval_and_n(own_store: Store, tmp_pa
 def test_names_cannot_break_the_page_or_the_figure(store: Store, result: StudyResult, tmp_path: Path) -> None:
     evil = "<script>alert('$1$')</script>\"&[bold]"
     pairs = tuple(found._replace(pair=found.pair._replace(model=evil), problem=None) for found in result.pairs)
-    result = _partial(
-        result._replace(study=evil, description=evil, notes=(evil,), pairs=pairs, encoders={evil: next(iter(result.encoders.values()))})
-    )
+    result = _partial(result._replace(study=evil, description=evil, notes=(evil,), pairs=pairs, encoders={evil: _renamed(result, evil)}))
     report = write_report(result, store, tmp_path / "report")
     page = _Page()
     page.feed(report.page.read_text())
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert _scripts(page) == OWN_SCRIPTS
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert evil in page.text
     assert "<script" not in (report.folder / "matrix.svg").read_text()
     out = io.StringIO()
     Console(file=out, width=200).print(terminal_matrix(report.cells))
     assert evil in out.getvalue()
+
+
+def _renamed(result: StudyResult, name: str) -> Manifest:
+    """An encoder in whose spec the name stands too."""
+    manifest = next(iter(result.encoders.values()))
+    return Manifest.model_validate(manifest.model_dump() | {"spec": {**manifest.spec, "intermediate": name}})
 
 
 def test_a_study_without_any_result_has_a_report(store: Store, result: StudyResult, tmp_path: Path) -> None:

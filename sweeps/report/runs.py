@@ -1,0 +1,61 @@
+"""What a cell opens: the runs that it rests on, and those of its search; each with its spec and its manifest."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sweeps.report import wording
+from sweeps.report.data_use import behind
+from sweeps.report.searches import describe
+from sweeps.results import PairResult, StudyResult, Trial
+from trainables.manifest import Manifest
+
+
+class Run(NamedTuple):
+    """One stage."""
+
+    role: str
+    seed: int | None
+    point: str
+    """Its hyperparameters; empty where none are searched."""
+    outcome: str
+    manifest: Manifest
+
+
+def runs_of(found: PairResult, stages: Mapping[str, Manifest], names: Mapping[str, str]) -> tuple[Run, ...]:
+    """Evaluations, then target trainings, the selected point's first, then encoders, which have `names` by their keys."""
+    evaluations = [Run("evaluation", each.seed, "", _test_score(each.manifest), each.manifest) for each in found.evaluations]
+    trials = sorted(found.trials, key=lambda trial: not _is_selected(trial, found))
+    trainings = [Run("target training", trial.seed, describe(trial.point), _dev_score(trial, found), trial.manifest) for trial in trials]
+    listed = {run.manifest.key for run in (*evaluations, *trainings)}
+    started_from = {key: stages[key] for each in found.evaluations if (key := each.encoder_key) in stages and key is not None}
+    reached = started_from | {manifest.key: manifest for manifest in behind(found, stages)}
+    encoders = [Run(f"encoder {names.get(key, '')}".strip(), None, "", "", reached[key]) for key in sorted(reached) if key not in listed]
+    return (*evaluations, *trainings, *encoders)
+
+
+def names_of(result: StudyResult) -> dict[str, str]:
+    """The shared stages' names by their keys."""
+    return {manifest.key: name for name, manifest in result.encoders.items()}
+
+
+def manifests_of(runs: Iterable[Run]) -> dict[str, Any]:
+    """Each manifest once, by its key, as it is in the store."""
+    return {run.manifest.key: json.loads(run.manifest.model_dump_json()) for run in runs}
+
+
+def _is_selected(trial: Trial, found: PairResult) -> bool:
+    return found.selected is not None and dict(trial.point) == dict(found.selected)
+
+
+def _dev_score(trial: Trial, found: PairResult) -> str:
+    status = "selected" if _is_selected(trial, found) else "pruned" if trial.is_pruned else ""
+    score = "" if trial.manifest.score is None else f"dev {wording.points(trial.manifest.score)}"
+    return ", ".join(part for part in (score, status) if part)
+
+
+def _test_score(manifest: Manifest) -> str:
+    """The mean over the languages of the first metric."""
+    metric = next((one.metric for one in manifest.measurements), None)
+    values = [one.value for one in manifest.measurements if one.metric == metric]
+    return f"{metric} {wording.points(sum(values) / len(values))}" if values else ""
