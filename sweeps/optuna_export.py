@@ -19,6 +19,7 @@ from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
 from sweeps.walk import Walk
 from trainables.specs import TrainSpec
+from trainables.stage_log import failed_at, log_path
 from trainables.task import TASKS
 
 OWNER = "polystilts_study"
@@ -103,7 +104,7 @@ def _finished_trials(program: PairProgram, space: Mapping[str, BaseDistribution]
 
 
 def _failed(walk: Walk) -> Mapping[PairId, Sequence[Request]]:
-    """The target trainings that are still to be done; of those that were tried in vain a traceback is kept."""
+    """The target trainings that are still to be done; of those that were tried in vain the log says so."""
     waiting: dict[PairId, list[Request]] = {}
     while (request := walk.next()) is not None:
         context = request.context
@@ -115,11 +116,12 @@ def _failed(walk: Walk) -> Mapping[PairId, Sequence[Request]]:
 
 def _failed_trials(opened: Opened, waiting: Iterable[Request], space: Mapping[str, BaseDistribution]) -> Iterator[FrozenTrial]:
     for request in waiting:
-        log = opened.home.log(request.key)
-        if log.exists() and isinstance(request.spec, TrainSpec):
+        log = (opened.store.files.read(log_path(request.key)) or b"").decode(errors="replace")
+        at = failed_at(log)
+        if at is not None and isinstance(request.spec, TrainSpec):
             point = {name: getattr(request.spec, name) for name in space}
             found = _trial(TrialState.FAIL, point, space, {"stage_keys": [request.key], "seeds": [request.spec.seed]}, None, {})
-            found.datetime_start = found.datetime_complete = datetime.fromtimestamp(log.stat().st_mtime)
+            found.datetime_start = found.datetime_complete = at
             yield found
 
 

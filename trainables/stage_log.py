@@ -6,11 +6,13 @@
 import contextlib
 import logging
 import os
+import re
 import socket
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +22,7 @@ from trainables.store_files import StoreFiles
 UPLOAD_EVERY_S = 30.0
 """On an object store, which appends nothing."""
 
+_TIME_FORMAT, _TIME = "%Y-%m-%d %H:%M:%S", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _BEGINS, _DONE, _FAILED, _INTERRUPTED = "begins: ", "done", "failed\n", "interrupted: "
 
 Say = Callable[[str], None]
@@ -36,13 +39,20 @@ def has_ended(text: str) -> bool:
     return any(f" {end}" in last for end in (_DONE, _FAILED, _INTERRUPTED))
 
 
+def failed_at(text: str) -> datetime | None:
+    """When the last attempt of a log failed; None if it did not."""
+    _, _, last = text.rpartition(f" {_BEGINS}")
+    found = re.search(rf"^({_TIME}) {_FAILED}", last, re.MULTILINE)
+    return None if found is None else datetime.strptime(found[1], _TIME_FORMAT)
+
+
 @contextlib.contextmanager
 def stage_log(files: StoreFiles, key: str) -> Iterator[Say]:
     """Meanwhile all that this process logs and prints goes to the stage's file, and what is said through the given function."""
     with _open(files, log_path(key)) as (file, keep):
 
         def say(text: str) -> None:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            file.write(f"{time.strftime(_TIME_FORMAT)} {text}\n")
             file.flush()
             keep()
 
@@ -104,7 +114,7 @@ def _caught(file: IO[str]) -> Iterator[None]:
     """What is logged, from warnings on, and printed, in the file too."""
     handler = logging.StreamHandler(file)
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", _TIME_FORMAT))
     logging.captureWarnings(True)
     logging.getLogger().addHandler(handler)
     try:

@@ -43,6 +43,10 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of publi
 MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", min=0, help="Device-hours, after which the study pauses.")]
 MaxCostOption = Annotated[float | None, typer.Option("--max-cost", min=0, help="As --max-hours, in money; needs --prices.")]
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="YAML: price of an hour by part of a device's name, `H100: 3.5`.")]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option("--webhook", metavar="URL", help="Is told of the end, the first failure, 80% of a limit; or set POLYSTILTS_WEBHOOK."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DEFAULT_HOME = Path("runs")
 

@@ -17,6 +17,7 @@ from sweeps.cli.app import (
     PricesOption,
     StoreOption,
     StudyPath,
+    WebhookOption,
     app,
     print_json,
     user_errors,
@@ -79,6 +80,7 @@ def resume(
     max_hours: MaxHoursOption = None,
     max_cost: MaxCostOption = None,
     prices: PricesOption = None,
+    webhook: WebhookOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Goes on with a study, as `run` does; one that still runs is told to forget an order that it has not obeyed."""
@@ -93,7 +95,7 @@ def resume(
             else:
                 print(f"{opened.study.name}: {said}; {holder} goes on")
             return
-    run(study, home, data, store, max_hours, max_cost, prices, as_json)
+    run(study, home, data, store, max_hours, max_cost, prices, webhook, as_json)
 
 
 def _order(what: What, study: Path, home: Path, data: Path | None, store: str | None, wait_s: float, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Verbs for predictions in the layout of the benchmarks."""
+"""Verbs for what others read: predictions in the layout of the benchmarks, searches as Optuna keeps them."""
 
 import shlex
 from pathlib import Path
@@ -52,6 +52,27 @@ def export(
         print("next: score the languages that the notes name, and export again: a benchmark takes a task in all of its languages")
     elif not labels_of:
         print("LABELS is a folder of gold labels; with --labels, export writes those of this study's data")
+
+
+@app.command()
+def export_optuna(
+    study: StudyPath,
+    storage: Annotated[str | None, typer.Option("--storage", help="URL; by default optuna.db beside the report.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a study's searches into a storage that optuna-dashboard opens; again adds nothing."""
+    from sweeps.optuna_export import export_optuna as export_searches  # imports optuna's storages, which other verbs do without
+
+    with user_errors():
+        written = export_searches(open_study(study, home, data, store), storage)
+    if as_json:
+        print_json(written._asdict())
+        return
+    print(f"{written.num_trials} points of {written.num_studies} searches, {written.num_added} of them new")
+    print(f"next: optuna-dashboard {shlex.quote(written.storage)}")
 
 
 @app.command()

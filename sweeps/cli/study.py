@@ -21,6 +21,7 @@ from sweeps.cli.app import (
     PricesOption,
     StoreOption,
     StudyPath,
+    WebhookOption,
     app,
     print_json,
     user_errors,
@@ -79,13 +80,14 @@ def run(
     max_hours: MaxHoursOption = None,
     max_cost: MaxCostOption = None,
     prices: PricesOption = None,
+    webhook: WebhookOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Runs a study, or what is left of it, and writes its report."""
     console = Console(stderr=as_json)
     with user_errors():
         opened = open_study(study, home, data, store)
-        ran = run_study(opened, console, limits(max_hours, max_cost, prices))
+        ran = run_study(opened, console, limits(max_hours, max_cost, prices), webhook)
     report = opened.home.report(opened.study.name)
     if as_json:
         counted = {

@@ -11,6 +11,7 @@ from sweeps.optuna_export import export_optuna
 from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.sweeps.processes import run
+from trainables.stage_log import stage_log
 
 STUDY = """
 name: searched
@@ -85,8 +86,8 @@ def test_a_training_that_failed_is_a_trial_that_failed_until_it_is_mended(opened
     lost = walk.programs[0].trials[0].manifest
     path = opened.store.files.local(f"manifests/{lost.key}.json")
     content = path.read_bytes()
-    opened.home.log(lost.key).parent.mkdir(exist_ok=True)
-    opened.home.log(lost.key).write_text("a traceback")
+    with pytest.raises(MemoryError), stage_log(opened.store.files, lost.key):
+        raise MemoryError
     path.unlink()
     try:
         export_optuna(opened, url)
@@ -95,7 +96,6 @@ def test_a_training_that_failed_is_a_trial_that_failed_until_it_is_mended(opened
         assert failed.params == walk.programs[0].trials[0].point
     finally:
         path.write_bytes(content)
-        opened.home.log(lost.key).unlink()
     assert export_optuna(opened, url).num_added == 3
     assert all(trial.state != TrialState.FAIL for trial in trials(url, str(walk.programs[0].pair)))
 
