@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -79,6 +81,16 @@ def test_names_of_modules_and_what_is_in_them_exist(document):
             importlib.import_module(name)
         except ModuleNotFoundError:
             assert hasattr(importlib.import_module(module), attribute), name
+
+
+def test_the_documents_are_a_site_without_a_broken_link(tmp_path):
+    """Every page is in its menu."""
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    menu = [page for entry in yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"] for page in entry.values()]
+    assert sorted(menu) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    assert all((tmp_path / page).with_suffix(".html").exists() for page in menu)
 
 
 def test_the_study_in_the_readme_can_be_planned(tmp_path):
