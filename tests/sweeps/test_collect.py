@@ -69,6 +69,23 @@ def test_under_a_quota_the_oldest_go_and_shared_encoders_last(filled: Store) -> 
     assert filled.keys() == {"train-encoder", "train-2", "train-3", "evaluate-2"}
 
 
+def test_a_registered_winner_goes_with_its_stage_s_files(filled: Store) -> None:
+    for key in ("train-2", "train-3", "train-never"):
+        filled.files.write(f"models/{key}/model.safetensors", b"m" * MB)
+    found = collect(filled, 3 * MB, is_dry=False)
+    assert (found.abandoned_bytes, found.quota_bytes, found.kept_bytes) == (MB, 4 * MB, 2 * MB)
+    assert found.stages == ("train-2", "train-3")
+    assert filled.files.sizes("models") == {}
+
+
+def test_a_winner_whose_stage_lost_its_files_counts_and_goes_too(filled: Store) -> None:
+    filled.files.write("models/train-2/model.safetensors", b"m" * MB)
+    filled.drop_files("train-2")
+    assert collect(filled, None, is_dry=False).kept_bytes == 4 * MB
+    assert collect(filled, 3 * MB, is_dry=False).stages == ("train-2",)
+    assert filled.files.sizes("models") == {}
+
+
 def test_nothing_goes_while_a_driver_is_at_work(filled: Store) -> None:
     driver = Leases(filled.files, "other")._me.model_copy(update={"machine": "another", "host": "elsewhere"})
     filled.files.write(f"leases/drivers/{driver.id}.json", driver.model_dump_json().encode())
