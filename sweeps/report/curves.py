@@ -10,14 +10,19 @@ WIDTH, HEIGHT = 420.0, 220.0
 
 
 class Line(NamedTuple):
-    """One training."""
+    """One training, or one point of a search."""
 
     intermediate: str
     colour: int
     """Index of its intermediate among those of the figure."""
-    path: str
-    """Points of an SVG polyline."""
+    places: tuple[tuple[float, float], ...]
+    """From left to right, downwards from the top of the figure."""
     title: str
+
+    @property
+    def path(self) -> str:
+        """Points of an SVG polyline."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.places)
 
 
 class Tick(NamedTuple):
@@ -63,7 +68,7 @@ def _curves(title: str, pairs: list[PairResult]) -> Curves:
         Line(
             name,
             intermediates.index(name),
-            " ".join(f"{_x(epoch, x_span):.1f},{_y(value, y_span):.1f}" for epoch, value in scores),
+            tuple((_x(epoch, x_span), _y(value, y_span)) for epoch, value in scores),
             f"{name}, seed {trial.seed}: dev score {100 * scores[-1][1]:.1f} at epoch {scores[-1][0]:g}",
         )
         for name, trial, scores in scored

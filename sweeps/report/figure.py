@@ -1,10 +1,10 @@
 """The transfer matrix as a figure: `matrix.svg`."""
 
-import io
 from typing import TYPE_CHECKING
 
 from sweeps.report.cells import Cell
 from sweeps.report.matrix import Grid
+from sweeps.report.vector import saved
 from sweeps.report.wording import count, interval, points, signed
 from sweeps.results import BASELINE
 
@@ -20,15 +20,7 @@ _NO_GAIN, _SCORE = (0.97, 0.97, 0.97), (0.91, 0.91, 0.91)
 
 def to_svg(grids: tuple[Grid, ...]) -> bytes:
     """The same bytes for the same cells."""
-    # matplotlib takes over a second to import, which only the one who draws should pay.
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    with matplotlib.rc_context({"svg.hashsalt": "polystilts", "svg.fonttype": "none", "text.parse_math": False}):
-        figure = draw(grids)
-        out = io.BytesIO()
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Title": "Transfer matrix"})
-    return out.getvalue()
+    return saved(lambda: draw(grids), "Transfer matrix", "svg")
 
 
 def draw(grids: tuple[Grid, ...]) -> "Figure":
@@ -85,4 +77,5 @@ def _write_cell(axes: "Axes", cell: Cell | None, x: float, y: float) -> None:
     number = points(shown.value) if cell.is_baseline else signed(shown.value)
     axes.text(x, y - 0.2, number + ("*" if cell.is_significant else ""), ha="center", va="center", fontsize=11, fontweight="bold")
     axes.text(x, y + 0.1, interval(shown, is_signed=not cell.is_baseline), ha="center", va="center", fontsize=8)
-    axes.text(x, y + 0.33, count(shown.num_seeds, cell.replicate), ha="center", va="center", fontsize=7, color="0.25")
+    basis = count(shown.num_seeds, cell.replicate) + (", leak" if cell.is_leaking else "")
+    axes.text(x, y + 0.33, basis, ha="center", va="center", fontsize=7, color="0.25")

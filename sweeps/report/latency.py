@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from sweeps.report.cells import Cell
 from sweeps.report.equivalence import Comparison, Floats, block_log_ratios, compare, compare_all
+from sweeps.report.pareto import Pareto, frontier
 from sweeps.report.statistics import Estimate
 from sweeps.results import BenchmarkResult, PairId, StudyResult
 from trainables.benchmark_names import ANY_LANGUAGE, ARCHITECTURE, ARM_NAMES, TIMES_FILE
@@ -168,41 +169,16 @@ def architectures(result: StudyResult) -> tuple[ArchitectureRow, ...]:
     return tuple(rows)
 
 
-class Pareto(NamedTuple):
-    """One point of accuracy against latency."""
-
-    pair: PairId
-    latency_ms: float
-    """Geometric mean over the settings of the median latency."""
-    score: Estimate
-    is_best: bool
-    """No other of its target is both faster and better."""
-
-
 def pareto_points(pairs: Sequence[PairRows]) -> tuple[Pareto, ...]:
-    """Each timed pair, and its baseline as it was timed beside the first of its pairs, by target."""
+    """Accuracy against milliseconds (geometric means over the settings of the median latency): each timed pair, and its baseline as it
+    was timed beside the first of its pairs."""
     points: dict[PairId, tuple[float, Estimate]] = {}
     for each in pairs:
         if each.rows and each.score is not None:
             points[each.result.pair] = (_mean_ms([row.intermediate for row in each.rows]), each.score)
             if each.baseline is not None:
                 points.setdefault(each.result.direct, (_mean_ms([row.direct for row in each.rows]), each.baseline))
-    return tuple(
-        Pareto(
-            pair,
-            latency,
-            score,
-            not any(
-                other.target == pair.target
-                and other_latency <= latency
-                and other_score.value >= score.value
-                and other != pair
-                and (other_latency, other_score.value) != (latency, score.value)
-                for other, (other_latency, other_score) in points.items()
-            ),
-        )
-        for pair, (latency, score) in points.items()
-    )
+    return frontier(points)
 
 
 def _mean_ms(speeds: Sequence[Speed]) -> float:

@@ -16,7 +16,7 @@ from sweeps.report.cells import Cell
 from sweeps.report.importance import importances
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
-from sweeps.report.runs import manifests_of, names_of, runs_of
+from sweeps.report.runs import cost_points, manifests_of, names_of, runs_of
 from sweeps.report.searches import by_target, searches_of
 from sweeps.results import BASELINE, PairId, StudyResult
 from trainables.manifest import Manifest
@@ -94,7 +94,8 @@ def render(
         timed=timed,
         shapes=shapes,
         training_peaks=_training_peaks(result),
-        pareto=Markup(pareto.to_svg(pareto_points(timed)).decode()) if timed else "",
+        pareto=Markup(pareto.to_svg(pareto_points(timed), pareto.LATENCY).decode()) if timed else "",
+        cost_figure=Markup(pareto.to_svg(spent, pareto.COST).decode()) if (spent := cost_points(result, cells)) else "",
         words=wording,
     )
 

@@ -52,7 +52,7 @@ def draw(found: Searches) -> Parallel | None:
         Line(
             search.pair.intermediate,
             intermediates.index(search.pair.intermediate),
-            " ".join(f"{places[name]:.1f},{heights[name][row]:.1f}" for name in columns),
+            tuple((places[name], heights[name][row]) for name in columns),
             _title(search, point),
         )
         for row, (search, point) in enumerate(drawn)

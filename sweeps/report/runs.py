@@ -1,11 +1,13 @@
 """What a cell opens: the runs that it rests on, and those of its search; each with its spec and its manifest."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweeps.report import wording
-from sweeps.report.data_use import behind
+from sweeps.report.cells import Cell
+from sweeps.report.data_use import behind, stages_of
+from sweeps.report.pareto import Pareto, frontier
 from sweeps.report.searches import describe
 from sweeps.results import PairResult, StudyResult, Trial
 from trainables.manifest import Manifest
@@ -32,6 +34,17 @@ def runs_of(found: PairResult, stages: Mapping[str, Manifest], names: Mapping[st
     reached = started_from | {manifest.key: manifest for manifest in behind(found, stages)}
     encoders = [Run(f"encoder {names.get(key, '')}".strip(), None, "", "", reached[key]) for key in sorted(reached) if key not in listed]
     return (*evaluations, *trainings, *encoders)
+
+
+def cost_points(result: StudyResult, cells: Sequence[Cell]) -> tuple[Pareto, ...]:
+    """Each scored cell's accuracy against the device time of all its runs; what cells share counts in full in each."""
+    stages = stages_of(result)
+    points = {
+        cell.pair: (sum(run.manifest.cost.device_seconds for run in runs_of(found, stages, {})), cell.score)
+        for found, cell in zip(result.pairs, cells, strict=True)
+        if cell.score is not None
+    }
+    return frontier({pair: (seconds, score) for pair, (seconds, score) in points.items() if seconds > 0})
 
 
 def names_of(result: StudyResult) -> dict[str, str]:

@@ -13,6 +13,11 @@ def signed(fraction: float) -> str:
     return f"{_round(fraction):+.1f}".replace("-", "−")
 
 
+def ratio(number: float) -> str:
+    """A number about 1 or below: `0.42`, with a wide minus sign."""
+    return f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
+
+
 def interval(estimate: Estimate, is_signed: bool) -> str:
     """`[+1.9, +4.3]` or `[61.9, 64.3]`."""
     write = signed if is_signed else points

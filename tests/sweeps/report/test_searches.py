@@ -67,12 +67,8 @@ def test_lines_lie_where_their_points_do() -> None:
     assert [[tick.label for tick in axis.ticks] for axis in figure.axes][:2] == [["0.00016", "1e-05"], ["32", "16"]]
     assert len(figure.lines) == 60
     assert figure.statuses.count("selected") == 6
-    heights = [[float(place.split(",")[1]) for place in line.path.split()] for line in figure.lines]
-    assert {height for line in heights for height in line[:1]} == {
-        BOTTOM,
-        TOP,
-        *(round(BOTTOM - (BOTTOM - TOP) * s, 1) for s in (0.25, 0.5, 0.75)),
-    }
+    heights = [[round(y, 3) for _, y in line.places] for line in figure.lines]
+    assert {line[0] for line in heights} == {BOTTOM - (BOTTOM - TOP) * share for share in (0.0, 0.25, 0.5, 0.75, 1.0)}, "logarithms"
     assert min(line[2] for line in heights) == TOP
     assert "task0, learning_rate 1e-05, batch_size 16: dev score" in figure.lines[0].title
 

@@ -5,6 +5,7 @@ import io
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
@@ -101,17 +102,37 @@ def test_two_runs_write_the_same_but_for_the_cost(tmp_path: Path) -> None:
         toy = TOY._replace(device_seconds=device_seconds)
         folders.append(write_report(toy_study(each, toy), each, tmp_path / run / "report").folder)
     first, second = folders
-    assert sorted(path.name for path in first.iterdir()) == ["matrix.csv", "matrix.svg", "report.html", "results.parquet", "tables"]
+    assert sorted(path.name for path in first.iterdir()) == [
+        "figures",
+        "matrix.csv",
+        "matrix.svg",
+        "report.html",
+        "results.parquet",
+        "tables",
+    ]
     names = ["matrix_toy_encoder", *(f"{what}_{target}" for target in TOY.targets for what in ("languages", "groups"))]
     written = sorted(path.name for path in (first / "tables").iterdir())
     assert written == sorted(f"{name}.{ending}" for name in names for ending in ("csv", "md", "tex"))
-    for path in (first / "tables").iterdir():
-        assert path.read_bytes() == (second / "tables" / path.name).read_bytes()
+    drawn = sorted(path.name for path in (first / "figures").iterdir())
+    assert drawn == sorted(f"{name}.{ending}" for name in ("matrix", "curves", "search", "cost") for ending in ("svg", "pdf"))
+    for path in (*(first / "tables").iterdir(), *(first / "figures").iterdir()):
+        is_same = path.read_bytes() == (second / path.parent.name / path.name).read_bytes()
+        assert is_same != path.name.startswith("cost."), path.name
     assert (first / "matrix.csv").read_bytes() == (second / "matrix.csv").read_bytes()
     assert (first / "matrix.svg").read_bytes() == (second / "matrix.svg").read_bytes()
     tables = [pq.read_table(folder / "results.parquet") for folder in folders]
     assert tables[0].drop_columns("device_s").equals(tables[1].drop_columns("device_s"))
     assert not tables[0].equals(tables[1])
+
+
+def test_figures_for_papers_can_be_read(store: Store, result: StudyResult, tmp_path: Path) -> None:
+    folder = write_report(result, store, tmp_path / "report").folder / "figures"
+    for path in folder.glob("*.pdf"):
+        assert path.read_bytes().startswith(b"%PDF-")
+    for name, words in {"matrix": "mnli", "curves": "epochs", "search": "learning_rate", "cost": "device time"}.items():
+        texts = [element.text for element in ElementTree.fromstring((folder / f"{name}.svg").read_bytes()).iter() if element.text]
+        assert any(words in text for text in texts), name
+    assert (folder / "matrix.svg").read_bytes() == (folder.parent / "matrix.svg").read_bytes()
 
 
 def test_a_second_report_replaces_the_first(store: Store, result: StudyResult, tmp_path: Path) -> None:
