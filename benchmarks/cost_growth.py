@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from sweeps.run import count, open_study
+from sweeps.estimate import count
+from sweeps.opened import open_study
 
 HUB = {
     "XLM-R Large": ("xlm_roberta", "FacebookAI/xlm-roberta-large"),

@@ -20,9 +20,10 @@ from sweeps.cost import CostModel
 from sweeps.data_sample import DataSamples
 from sweeps.journal import Journal
 from sweeps.ladder import RUNGS, Ladder
+from sweeps.opened import driving, open_store, open_study, retries_of
 from sweeps.plan import Steps
 from sweeps.progress import Progress
-from sweeps.run import driving, open_store, open_study, retries_of, run_rest
+from sweeps.run import run_rest
 from sweeps.select_study import operations, score_of, transfer_values
 from sweeps.selection import Ask
 from sweeps.tracking import Tracker

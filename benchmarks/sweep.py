@@ -32,9 +32,9 @@ from peers import Seconds
 from scipy.stats import t as student
 
 from search_spaces import SPACES
+from sweeps.opened import Opened, open_study, walk_store
 from sweeps.plan import PairProgram, plan_study
 from sweeps.results import BASELINE
-from sweeps.run import Opened, open_study, walk_store
 from trainables.data import load_examples
 from trainables.evaluate import measure
 from trainables.feature_file import read_prepared, write_prepared

@@ -13,8 +13,8 @@ from sweeps.benchmarks import LAYOUTS, file_name
 from sweeps.export_files import WRITERS, Row, label_text
 from sweeps.export_folders import lacking, variant_folder, written_variants
 from sweeps.marks import mark_lines
+from sweeps.opened import Opened, walk_store
 from sweeps.results import Evaluation, PairId, PairResult
-from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
 from trainables.data import load_examples
 from trainables.language_sets import LANGUAGE_SETS

@@ -13,9 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from search_spaces import SPACES
+from sweeps.opened import Opened, walk_store
 from sweeps.plan import PairProgram, Request
 from sweeps.results import PairId, Point, Trial
-from sweeps.run import Opened, walk_store
 from sweeps.study import StudyError
 from sweeps.walk import Walk
 from trainables.specs import TrainSpec

@@ -17,10 +17,11 @@ from sweeps.events import Event, RunContext, Selected, StudyFinished
 from sweeps.journal import Journal
 from sweeps.ladder import PRIOR_RUNG, Ladder, Transfer
 from sweeps.marks import mark_lines
+from sweeps.opened import Opened, driving, open_store, retries_of
 from sweeps.plan import Steps, plan_study
 from sweeps.progress import Progress
 from sweeps.results import VARIANT
-from sweeps.run import CLOSE_TRACKER_S, Opened, check_data, driving, open_store, retries_of, run_rest
+from sweeps.run import CLOSE_TRACKER_S, check_data, run_rest
 from sweeps.selected import Choice, Ranked, Selection
 from sweeps.selection import Ask, Selector, Standing, has_room, standardised
 from sweeps.study import StudyError

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sweeps.opened import Opened, walk_store
 from sweeps.results import PairId, mean_score
-from sweeps.run import Opened, walk_store
 from sweeps.why import Difference, differences
 from trainables.specs import Record
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweeps.brakes import limits
-from sweeps.run import open_study
+from sweeps.opened import open_study
 from sweeps.study import Study, StudyError
 from sweeps.synthesis import LANGUAGE, MUSE_DICTIONARIES, BackTranslate, CodeSwitch, Synthesis, Translate
 from trainables.scratch import scratch_folder

@@ -16,7 +16,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from sweeps.cli import app
-from sweeps.run import count, open_study
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.study import Study
 from trainables.data import load_examples, read_examples
 from trainables.origins import data_source

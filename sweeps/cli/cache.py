@@ -7,7 +7,7 @@ import typer
 from sweeps.cli.app import DEFAULT_HOME, EXIT_STAGE_FAILED, HomeOption, JsonOption, StoreOption, app, print_json, user_errors
 from sweeps.collect import collect, parse_size, verify
 from sweeps.home import Home
-from sweeps.run import open_store_of
+from sweeps.opened import open_store_of
 from trainables.scratch import collect_scratch
 
 cache = typer.Typer(no_args_is_help=True, help="Looks after a store: verify its bytes, or delete what it can do without.")

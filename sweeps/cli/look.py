@@ -26,7 +26,7 @@ from sweeps.cli.app import (
 )
 from sweeps.doctor import examine
 from sweeps.home import Home
-from sweeps.run import open_store_of, open_study, ready_stages
+from sweeps.opened import open_store_of, open_study, ready_stages
 from sweeps.study import StudyError
 from sweeps.study_diff import study_diff
 from sweeps.study_schema import study_schema

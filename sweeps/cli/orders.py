@@ -24,8 +24,8 @@ from sweeps.cli.app import (
     words_of,
 )
 from sweeps.cli.study import run
+from sweeps.opened import driver_of, open_study, orders_of
 from sweeps.orders import MEANING, What
-from sweeps.run import driver_of, open_study, orders_of
 from sweeps.study import StudyError
 
 _LOOK_EVERY_S = 0.5

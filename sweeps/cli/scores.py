@@ -9,8 +9,8 @@ from rich.console import Console
 
 from sweeps.cli.app import DEFAULT_HOME, DataOption, HomeOption, JsonOption, StoreOption, StudyPath, app, print_json, user_errors
 from sweeps.export import export_study
+from sweeps.opened import open_study
 from sweeps.report.benchmark import terminal_scores
-from sweeps.run import open_study
 from sweeps.score import score_folders
 from trainables.language_sets import SetName
 

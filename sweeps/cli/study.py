@@ -30,12 +30,14 @@ from sweeps.cli.app import (
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
 from sweeps.disk import StudyDisk
+from sweeps.estimate import count, status_study
+from sweeps.opened import Opened, open_study, retries_of
 from sweeps.report.choices import terminal_choices
 from sweeps.report.data_use import summary
 from sweeps.report.terminal import terminal_matrix
 from sweeps.report.write import Report
 from sweeps.results import StudyResult
-from sweeps.run import Opened, count, open_study, report_study, retries_of, run_study, status_study, sync_study
+from sweeps.run import report_study, run_study, sync_study
 from sweeps.tracking import tracking_uri
 
 

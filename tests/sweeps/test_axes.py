@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.plan import PairProgram, plan_study
-from sweeps.run import count, open_study
 from sweeps.study import StudyError
 from tests.sweeps.test_plan import STUDY, write
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.plan import plan_benchmarks, plan_study
-from sweeps.run import count, open_study
 from sweeps.study import StudyError
 from sweeps.walk import Walk
 from tests.sweeps.simulation import builder_of, make_study, manifest_of

@@ -12,7 +12,8 @@ import trainables.pocket
 from sweeps.cost import StudyCost, largest_point
 from sweeps.device_rates import DEVICES, UTILISATION, assumed_rate, measured_rate
 from sweeps.encoder_shapes import HUB, count_parameters, encoder_of
-from sweeps.run import count, open_study, walk_store
+from sweeps.estimate import count
+from sweeps.opened import open_study, walk_store
 from sweeps.sizes import LENGTHS, SIZES
 from sweeps.study_models import Model
 from trainables.data import load_examples

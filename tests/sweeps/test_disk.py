@@ -13,7 +13,8 @@ import trainables.pocket
 from sweeps.cost import CostModel, all_stages
 from sweeps.data_sample import DataSamples
 from sweeps.disk import study_disk
-from sweeps.run import count, open_study, walk_store
+from sweeps.estimate import count
+from sweeps.opened import open_study, walk_store
 from tests.sweeps.processes import polystilts, run
 from trainables.pocket.sized_encoders import Size, write_encoder
 from trainables.specs import Job

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from sweeps.cli import app
 from sweeps.export import export_study
 from sweeps.export_files import WRITERS, Row, label_text
+from sweeps.opened import Opened, open_study, walk_store
 from sweeps.results import ORACLE_NOTE
-from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.sweeps.toy_benchmark import run_here, write_data
 from trainables.data import Examples, load_examples

@@ -16,7 +16,7 @@ import torch
 
 import trainables.pocket
 from sweeps.collect import collect, verify
-from sweeps.run import open_study
+from sweeps.opened import open_study
 from sweeps.study import StudyError
 from sweeps.study_file import load_study
 from sweeps.submit import package_of

@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import TrialState
 
 from search_spaces import SPACES
+from sweeps.opened import Opened, open_study, walk_store
 from sweeps.optuna_export import export_optuna
-from sweeps.run import Opened, open_study, walk_store
 from sweeps.study import StudyError
 from tests.sweeps.processes import run
 from trainables.stage_log import stage_log

@@ -10,8 +10,9 @@ import pytest
 
 import trainables.pocket
 from sweeps.axes import BASE
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.plan import plan_study
-from sweeps.run import count, open_study
 
 STUDY = """
 name: planned

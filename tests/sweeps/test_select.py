@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from sweeps.cli import app
 from sweeps.ladder import LEAST_SCORED, NUM_TRANSFER_UNITS, PRIOR_RUNG, RUNGS, Ladder, middle
+from sweeps.opened import Opened, open_study, walk_store
 from sweeps.plan import Request, plan_study
-from sweeps.run import Opened, open_study, walk_store
 from sweeps.select_study import SelectionProgram, full_cost, parse_budget, plan_selection
 from sweeps.selection import Ask, standardised
 from sweeps.study import StudyError

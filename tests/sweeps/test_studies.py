@@ -19,7 +19,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps.run import count, open_study
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.study_file import load_study
 from tests.sweeps.processes import command, environment
 from trainables.pocket.sized_encoders import SIZES, write_encoder

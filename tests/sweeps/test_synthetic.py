@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.estimate import count
+from sweeps.opened import open_study
 from sweeps.plan import PairProgram, plan_study
-from sweeps.run import count, open_study
 from sweeps.study import StudyError
 from sweeps.study_file import load_study
 from sweeps.walk import Walk

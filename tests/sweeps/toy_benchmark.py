@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from sweeps.run import Opened, walk_store
+from sweeps.opened import Opened, walk_store
 from tests.trainables.toy_stages import make_job
 from tests.trainables.toy_training import WORDS
 from trainables.stage import run_stage
