@@ -174,7 +174,7 @@ class MlflowView:
             return
         if not version.description:  # it names its own number, which is not known before
             self._client.update_model_version(name, version.version, fit(version_text(event, version.version)))
-        if self._client.get_registered_model(name).aliases.get(WINNER) != str(version.version):
+        if str(self._client.get_registered_model(name).aliases.get(WINNER)) != str(version.version):
             self._client.set_registered_model_alias(name, WINNER, version.version)
 
     def _new_version(self, event: Registered) -> ModelVersion | None:

@@ -76,7 +76,8 @@ def winners(result: StudyResult) -> Iterator[Winner]:
         if scored and all(pair.evaluations or pair.problem is not None for pair in pairs):
             best, score = max(scored, key=lambda each: each[1])  # the first one of equals, so the baseline before any intermediate
             evaluation = best.evaluations[0]
-            (trial,) = (trial for trial in _selected(best) if trial.seed == evaluation.seed)
+            # a point that was asked for again is there again, with the same trainings
+            trial = next(trial for trial in _selected(best) if trial.seed == evaluation.seed)
             yield Winner(best, trial, evaluation, score, len(scored))
 
 

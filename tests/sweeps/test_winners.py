@@ -81,6 +81,11 @@ def test_nobody_wins_before_all_have_ended_and_what_failed_has() -> None:
     assert winner(pair("mnli", (0.9,), problem="it failed")) is None
 
 
+def test_a_point_that_was_asked_for_twice_wins_once() -> None:
+    once = pair("none", (0.5, 0.6))
+    assert winner(once._replace(trials=(*once.trials, *once.trials))) == ("none", "base", 0)
+
+
 def published(store: Store, folder: Path, result: PairResult) -> None:
     """The files of a pair's first training."""
     save_toy_encoder("bert", folder / "random")
