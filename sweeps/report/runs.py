@@ -32,8 +32,8 @@ def runs_of(found: PairResult, stages: Mapping[str, Manifest], names: Mapping[st
     listed = {run.manifest.key for run in (*evaluations, *trainings)}
     started_from = {key: stages[key] for each in found.evaluations if (key := each.encoder_key) in stages and key is not None}
     reached = started_from | {manifest.key: manifest for manifest in behind(found, stages)}
-    encoders = [Run(f"encoder {names.get(key, '')}".strip(), None, "", "", reached[key]) for key in sorted(reached) if key not in listed]
-    return (*evaluations, *trainings, *encoders)
+    encoders = [Run(names.get(key, "encoder"), None, "", "", manifest) for key, manifest in reached.items() if key not in listed]
+    return (*evaluations, *trainings, *sorted(encoders, key=lambda run: (run.role, run.manifest.key)))
 
 
 def cost_points(result: StudyResult, cells: Sequence[Cell]) -> tuple[Pareto, ...]:

@@ -23,6 +23,8 @@ TRIALS = [f"mnli -> xnli, seed {seed}, lr 2e-5" for seed in (1, 2)]
 WAIT_MS = 60_000
 """MLflow's pages are large, and a busy machine is slow to show the first."""
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["BrowserContext"]:

@@ -128,7 +128,7 @@ def test_a_cell_opens_its_runs_with_spec_and_manifest(page: "Page", store: Store
     assert "leak: its answers were seen" in dialog.inner_text()
     runs = dialog.locator(".run")
     roles = [text.split(",")[0] for text in runs.all_inner_texts()]
-    assert roles == 3 * ["evaluation"] + 6 * ["target training"] + 3 * ["encoder mnli"]
+    assert roles == 3 * ["evaluation"] + 6 * ["target training"] + 3 * ["mnli"]
     runs.first.locator("summary").click()
     runs.first.locator("pre").first.wait_for()
     spec, manifest = (json.loads(text) for text in runs.first.locator("pre").all_inner_texts())
