@@ -135,6 +135,8 @@ def sync(
         print_json({"study": opened.study.name, **synced._asdict()})
     elif not synced.num_waiting:
         print(f"{opened.study.name}: MLflow at {synced.uri} has the {synced.num_stages} stages that are in the store")
+        for problem in synced.unregistered:
+            print(problem)
         print(f"next: {_mlflow(synced.uri)}")
     if synced.num_waiting:
         print(f"polystilts: MLflow at {synced.uri} could not be told all; when it answers, give the same command again", file=sys.stderr)
