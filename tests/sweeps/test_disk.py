@@ -72,14 +72,15 @@ def write_study(folder: Path, encoder: Path, trials: int, steps: int = 2, evals:
 
 
 @pytest.mark.slow
-def test_the_disk_of_fifty_trials_stays_under_what_was_planned(tmp_path):
+def test_the_disk_of_fifty_trials_stays_under_what_was_planned_and_they_take_few_lines(tmp_path):
     """Two searches of three rounds, of encoders of 11 MB, which come one round after another; planned is one of each at a time."""
     write_encoder(Size("five", 5, 5), tmp_path / "five")
     assert (tmp_path / "five" / "model.safetensors").stat().st_size > 10e6
     study, home = write_study(tmp_path, tmp_path / "five", trials=25), tmp_path / "home"
     planned = json.loads(polystilts("plan", str(study), "--home", str(home), "--json"))["disk"]
     with watched(home, 0.1) as peak:
-        run(study, home)
+        printed = run(study, home)
+    assert len(printed.splitlines()) <= 60, printed
     bound = (planned["store_peak_gb"] + planned["machine_gb"]) * 1e9
     print(f"{peak.num_bytes / 1e6:.0f} MB of {bound / 1e6:.0f}")
     assert bound / 4 < peak.num_bytes < bound

@@ -27,14 +27,8 @@ pytestmark = pytest.mark.slow
 def finished(tmp_path_factory):
     """The home of a small study that ran undisturbed."""
     home = tmp_path_factory.mktemp("finished")
-    (home / "printed.txt").write_text(run(SMALL, home))
+    run(SMALL, home)
     return home
-
-
-def test_a_run_says_little_where_nobody_watches(finished):
-    lines = (finished / "printed.txt").read_text().splitlines()
-    assert len(manifests(finished)) > 50
-    assert len(lines) <= 60, lines
 
 
 def test_the_planted_truth_is_found(finished):
