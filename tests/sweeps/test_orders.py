@@ -11,7 +11,7 @@ import pytest
 from sweeps.brakes import NO_LIMITS, Brakes
 from sweeps.orders import Orders, RunCancelledError
 from tests.sweeps.processes import environment
-from tests.sweeps.test_shared_store import end, start
+from tests.sweeps.test_shared_store import attempts, end, num_attempts, start
 from trainables.store_files import StoreFiles
 
 ONE_LONG_ENCODER = {"steps: 10": "steps: 600", "trials: 2, replicates: 2": "trials: 1, replicates: 1"}
@@ -44,7 +44,7 @@ def test_a_run_is_cancelled_paused_stopped_and_resumed(tmp_path: Path) -> None:
     running = begun(tmp_path)
     told = order(tmp_path, "cancel", "--wait", "60")
     assert (told.returncode, "has ended" in told.stdout) == (0, True), told.stdout + told.stderr
-    code, cancelled, errors = end(running)
+    code, _, errors = end(running)
     assert code == 3, errors
     assert "polystilts: paused: it was told to cancel; the same command goes on" in errors
     assert checkpoints(tmp_path) == []
@@ -52,14 +52,14 @@ def test_a_run_is_cancelled_paused_stopped_and_resumed(tmp_path: Path) -> None:
     running = begun(tmp_path)
     told = order(tmp_path, "pause", "--wait", "60", "--json")
     assert json.loads(told.stdout) == {"study": "ordered", "order": "pause", "driver": json.loads(told.stdout)["driver"], "ended": True}
-    code, paused, errors = end(running)
+    code, _, errors = end(running)
     assert code == 3, errors
     assert "it was told to pause: trainings under way keep a checkpoint and end" in errors
     assert checkpoints(tmp_path), "one for each training that was under way"
 
     running = begun(tmp_path)
     assert "was told to stop" in order(tmp_path, "stop").stdout
-    code, stopped, errors = end(running)
+    code, _, errors = end(running)
     assert code == 3, errors
     assert not checkpoints(tmp_path), "the trainings that had some are done"
 
@@ -68,7 +68,7 @@ def test_a_run_is_cancelled_paused_stopped_and_resumed(tmp_path: Path) -> None:
     )
     resumed = order(tmp_path, "resume", "--json")
     assert resumed.returncode == 0, resumed.stderr
-    assert sum(int(str(found["trained"])) for found in (cancelled, paused, stopped, json.loads(resumed.stdout))) == 5
+    assert (len(attempts(tmp_path)), num_attempts(tmp_path)) == (5, {1}), "each stage once"
 
 
 def test_an_order_waits_is_replaced_and_is_withdrawn(tmp_path: Path) -> None:
