@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from search_spaces import SPACES
 from sweeps.analysis import Analysis, DataScaling
@@ -212,15 +212,21 @@ class Study(Record):
     notes: tuple[str, ...] = ()
     """Caveats that the report repeats."""
 
-    @model_validator(mode="after")
-    def _names(self) -> "Study":
-        for place, names in (("models", self.models), ("intermediates", self.intermediates), ("name", [self.name])):
-            for name in names:
-                if not _NAME.fullmatch(name):
-                    raise ValueError(f"{place}: {name!r} may hold only letters, digits, '_', '-' and '.', at most 63 of them")
-        if BASELINE in self.intermediates:
-            raise ValueError(f"intermediates: {BASELINE!r} is the baseline, which is always there; leave it out")
-        return self
+    @field_validator("name", "models", "intermediates")
+    @classmethod
+    def _names(cls, value: str | dict[str, object]) -> str | dict[str, object]:
+        """Of each field by itself, so that what is wrong with others is said at the same time."""
+        for name in [value] if isinstance(value, str) else value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} may hold only letters, digits, '_', '-' and '.', at most 63 of them")
+        return value
+
+    @field_validator("intermediates")
+    @classmethod
+    def _no_baseline(cls, intermediates: dict[str, Mixture]) -> dict[str, Mixture]:
+        if BASELINE in intermediates:
+            raise ValueError(f"{BASELINE!r} is the baseline, which is always there; leave it out")
+        return intermediates
 
     @model_validator(mode="after")
     def _tasks(self) -> "Study":

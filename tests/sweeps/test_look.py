@@ -56,6 +56,7 @@ def test_twelve_mistakes_are_twelve_lines_at_once(tmp_path: Path) -> None:
     assert done.exit_code == 2
     lines = done.stderr.splitlines()
     places = (
+        "name: 'a/b' may hold only letters",
         "sourcelanguage: unknown field; did you mean 'source_language'?",
         "models.xlmr: ",
         "intermediates.mnli.sampler: ",
@@ -68,6 +69,7 @@ def test_twelve_mistakes_are_twelve_lines_at_once(tmp_path: Path) -> None:
         "resources.gpus_per_worker: ",
         "encoder_seeds: ",
     )
+    assert len(places) == 12
     for place in places:
         assert any(line.startswith(f"polystilts: mine.yaml: {place}") for line in lines), (place, lines)
 
