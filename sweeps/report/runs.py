@@ -53,7 +53,7 @@ def names_of(result: StudyResult) -> dict[str, str]:
 
 
 def manifests_of(runs: Iterable[Run]) -> dict[str, Any]:
-    """Each manifest once, by its key, as it is in the store, but for whether its files are still there: losers lose theirs after a report."""
+    """Each manifest once, by its key, as in the store, but for whether its files are still there: losers lose theirs after a report."""
     return {run.manifest.key: json.loads(run.manifest.model_dump_json(exclude={"files_dropped"})) for run in runs}
 
 
