@@ -95,18 +95,21 @@ def _open(files: StoreFiles, path: str) -> Iterator[tuple[IO[str], Callable[[], 
         temporary.write((files.read(path) or b"").decode(errors="replace"))
         uploaded_at_s = time.monotonic()
 
+        def upload() -> None:
+            with contextlib.suppress(OSError):  # a stage does not fail for its log
+                files.upload(Path(temporary.name), path)
+
         def keep() -> None:
             nonlocal uploaded_at_s
             if time.monotonic() - uploaded_at_s > UPLOAD_EVERY_S:
-                files.upload(Path(temporary.name), path)
+                upload()
                 uploaded_at_s = time.monotonic()
 
         try:
             yield temporary.file, keep
         finally:
             temporary.flush()
-            with contextlib.suppress(OSError):  # a stage does not fail for its log
-                files.upload(Path(temporary.name), path)
+            upload()
 
 
 @contextlib.contextmanager
