@@ -40,7 +40,7 @@ class Stop(NamedTuple):
 
 
 class Brakes:
-    """Watches the disks of some folders, listens for orders, and adds up what stages hold for as long as they hold it."""
+    """Watches the disks of some folders, obeys orders, and adds up what stages hold for as long as they hold it."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Brakes:
         limits: Limits,
         min_free_bytes: int = MIN_FREE_BYTES,
         clock: Callable[[], float] = time.monotonic,
-        listen: Callable[[], What | None] = lambda: None,
+        heard: Callable[[], What | None] = lambda: None,
     ) -> None:
         self._folders, self._limits, self._min_free_bytes, self._clock = folders, limits, min_free_bytes, clock
-        self._listen = listen
+        self._heard = heard
         self._under_way: dict[str, tuple[float, float]] = {}
         """By stage, when it began and the devices that it holds."""
         self._device_hours = self._cost = 0.0
@@ -61,7 +61,6 @@ class Brakes:
         self._without_price: str | None = None
         self._looked_at_s = -math.inf
         self._disk: str | None = None
-        self._order: What | None = None
 
     def began(self, stage: str, num_devices: float) -> None:
         """From now on a stage holds so many GPUs, or CPU threads where it uses none."""
@@ -85,13 +84,13 @@ class Brakes:
             return Stop(f"{cost:.2f} were spent, and --max-cost is {limits.cost:g}", True)
         if limits.cost is not None and self._without_price is not None:
             return Stop(f"--prices has no price for {self._without_price!r}, so that --max-cost cannot be kept", True)
-        if self._clock() - self._looked_at_s >= _LOOK_EVERY_S:
-            self._looked_at_s = self._clock()
-            self._disk, self._order = self._full_disk(), self._listen()
-        if self._order == "cancel":
+        order = self._heard()
+        if order == "cancel":
             raise RunCancelledError
-        if self._order is not None:
-            return Stop(f"it was told to {self._order}: {MEANING[self._order]}", self._order == "pause")
+        if order is not None:
+            return Stop(f"it was told to {order}: {MEANING[order]}", order == "pause")
+        if self._clock() - self._looked_at_s >= _LOOK_EVERY_S:
+            self._looked_at_s, self._disk = self._clock(), self._full_disk()
         return None if self._disk is None else Stop(self._disk, False)
 
     def near(self) -> str | None:

@@ -5,6 +5,8 @@
 An order that came while nobody drove the study is void: the next driver deletes it before it starts.
 """
 
+import contextlib
+import threading
 from typing import Literal
 
 from pydantic import ValidationError
@@ -18,6 +20,10 @@ MEANING: dict[What, str] = {
     "stop": "what is under way runs to its end, and nothing else starts",
     "cancel": "what is under way ends at once, and goes on later from its last checkpoint",
 }
+
+
+LISTEN_EVERY_S = 2.0
+"""What listening costs on an object store: a request each time, some cents a weekend."""
 
 
 class Order(Record):
@@ -53,3 +59,30 @@ class Orders:
             return None if content is None else Order.model_validate_json(content).what
         except ValidationError:
             return None
+
+
+class Listener:
+    """Hears the orders of one study meanwhile, in a thread of its own: an object store that is slow or away holds no driver up."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._heard: What | None = None
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="orders", daemon=True)
+
+    def __enter__(self) -> "Listener":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+
+    def heard(self) -> What | None:
+        """The order that was there when it was last looked for."""
+        return self._heard
+
+    def _listen(self) -> None:
+        while not self._is_over.is_set():
+            with contextlib.suppress(OSError):  # it is looked for again
+                self._heard = self._orders.read()
+            self._is_over.wait(LISTEN_EVERY_S)

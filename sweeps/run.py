@@ -21,6 +21,7 @@ from sweeps.opened import (
     retries_of,
     walk_store,
 )
+from sweeps.orders import Listener
 from sweeps.placement import is_spread
 from sweeps.plan import Request
 from sweeps.processor import slow_precision
@@ -193,8 +194,8 @@ def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limit
     """Runs what the walk has left; returns why it ended early, if it did."""
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
-    brakes = Brakes(written, limits, listen=orders_of(opened).read)
-    with cluster(opened.study.resources) as num_at_once:
+    with Listener(orders_of(opened)) as listener, cluster(opened.study.resources) as num_at_once:
+        brakes = Brakes(written, limits, heard=listener.heard)
         paused = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()
     return paused

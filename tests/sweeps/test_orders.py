@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from sweeps.brakes import NO_LIMITS, Brakes
-from sweeps.orders import Orders, RunCancelledError
+from sweeps.orders import Listener, Orders, RunCancelledError
 from tests.sweeps.processes import environment
 from tests.sweeps.test_shared_store import attempts, end, num_attempts, start
 from trainables.store_files import StoreFiles
 
-ONE_LONG_ENCODER = {"steps: 10": "steps: 600", "trials: 2, replicates: 2": "trials: 1, replicates: 1"}
+ONE_LONG_ENCODER = {
+    "steps: 10": "steps: 1200",
+    "max_length: 64, num_evals: 1": "max_length: 64, num_evals: 12",
+    "trials: 2, replicates: 2": "trials: 1, replicates: 1",
+}
 
 
 def order(folder: Path, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -24,15 +28,20 @@ def order(folder: Path, verb: str, *words: str) -> subprocess.CompletedProcess[s
 
 
 def begun(folder: Path) -> "subprocess.Popen[str]":
-    """A run whose first training is under way; what it prints goes to a file, which nobody has to read."""
+    """A run whose first training is under way."""
+    num_before = num_evals_logged(folder)
     process = start(folder, "ordered", changes=ONE_LONG_ENCODER)
     until = time.monotonic() + 120
-    while not (folder / "store/leases").is_dir() or not list((folder / "store/leases").glob("train-*")):
+    while num_evals_logged(folder) == num_before:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "no training began"
         time.sleep(0.05)
-    time.sleep(8)  # its actor comes up
     return process
+
+
+def num_evals_logged(folder: Path) -> int:
+    """Of trainings, whether or not they came to their end."""
+    return sum(path.read_text().count(" step ") for path in (folder / "store/logs").glob("train-*.txt"))
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -80,6 +89,30 @@ def test_an_order_waits_is_replaced_and_is_withdrawn(tmp_path: Path) -> None:
     assert (orders.withdraw(), orders.read()) == (True, None)
 
 
+def test_a_listener_hears_what_comes_and_outlives_a_store_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.orders.LISTEN_EVERY_S", 0.01)
+    orders, is_away = Orders(StoreFiles(str(tmp_path)), "mine"), [False]
+    read = orders.read
+
+    def read_or_fail() -> str | None:
+        if is_away[0]:
+            raise OSError("the store is away")
+        return read()
+
+    monkeypatch.setattr(orders, "read", read_or_fail)
+    with Listener(orders) as listener:
+        assert listener.heard() is None
+        is_away[0] = True
+        orders.give("stop")
+        time.sleep(0.1)
+        assert listener.heard() is None
+        is_away[0] = False
+        until = time.monotonic() + 10
+        while listener.heard() != "stop":
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 def test_what_nobody_could_have_ordered_is_no_order(tmp_path: Path) -> None:
     files = StoreFiles(str(tmp_path))
     files.write("orders/mine.json", b'{"what": "rm -rf"}')
@@ -88,8 +121,8 @@ def test_what_nobody_could_have_ordered_is_no_order(tmp_path: Path) -> None:
 
 def test_brakes_obey_orders(tmp_path: Path) -> None:
     for what, ends_stages in (("pause", True), ("stop", False)):
-        stop = Brakes([tmp_path], NO_LIMITS, listen=lambda what=what: what).stop()
+        stop = Brakes([tmp_path], NO_LIMITS, heard=lambda what=what: what).stop()
         assert stop is not None
         assert (stop.ends_stages, f"told to {what}" in stop.reason) == (ends_stages, True)
     with pytest.raises(RunCancelledError):
-        Brakes([tmp_path], NO_LIMITS, listen=lambda: "cancel").stop()
+        Brakes([tmp_path], NO_LIMITS, heard=lambda: "cancel").stop()
