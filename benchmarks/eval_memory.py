@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from trainables.devices import peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import run_evaluation
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.model import load_encoder, with_fresh_heads
 from trainables.origins import data_source
 from trainables.specs import DataSpec, EvaluateSpec, StageEncoder

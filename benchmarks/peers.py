@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from trainables.features import IGNORED, Features
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.masking import Vocabulary
 from trainables.model import Model, fresh_encoder, with_fresh_heads
 from trainables.train import TaskData, Trained, train

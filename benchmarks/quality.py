@@ -31,7 +31,7 @@ from trainables.data import load_examples
 from trainables.evaluate import measure
 from trainables.examples import Example, texts_of
 from trainables.features import Features
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.model import load_encoder, with_fresh_heads
 from trainables.origins import find_origin
 from trainables.prepare import prepare

@@ -16,19 +16,10 @@ from torch.nn.functional import cross_entropy, gelu, linear
 from transformers import PreTrainedConfig
 
 from trainables.features import IGNORED, Features
+from trainables.head_files import HeadShape
 from trainables.packing import Packed
 from trainables.seeds import derive_seed
 from trainables.text_to_text import LabelWords
-
-
-class HeadShape(NamedTuple):
-    """What a task asks of its head."""
-
-    task: str
-    kind: str
-    labels: tuple[str, ...]
-    words: tuple[tuple[int, ...], ...] = ()
-    """The tokens of the labels, where a decoder writes them."""
 
 
 class Encoded(NamedTuple):

@@ -4,7 +4,6 @@ Legend: `B` sequences, `T` packed tokens, `D` hidden size, `V` vocabulary.
 """
 
 import contextlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTra
 from trainables.dropout import replace_dropouts
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape
-from trainables.heads import Encoded, Head, HeadShape, make_head
+from trainables.head_files import HEADS_FILE, HeadShape, read_shapes, write_shapes
+from trainables.heads import Encoded, Head, make_head
 from trainables.layers import Rule, depth_of, is_trained
 from trainables.packing import ATTENTION, Packed
 from trainables.pretrained import NO_CODE
@@ -28,9 +28,6 @@ if TYPE_CHECKING:  # pydantic, which GPU machines may lack
     from peft import LoraModel
 
     from trainables.specs import Form, Precision
-
-HEADS_FILE = "heads.safetensors"
-SHAPES_FILE = "heads.json"
 
 
 class Model(nn.Module):
@@ -227,26 +224,12 @@ def load_model(family: str, source: str | Path, precision: "Precision", revision
     return model
 
 
-def read_shapes(source: str | Path) -> dict[str, HeadShape]:
-    """The heads that `save_model` left beside an encoder, by task; none if there are none, as on the hub."""
-    path = Path(source) / SHAPES_FILE
-    described = json.loads(path.read_text()) if path.exists() else {}
-    return {
-        task: HeadShape(task, entry["kind"], tuple(entry["labels"]), tuple(map(tuple, entry.get("words", ()))))
-        for task, entry in described.items()
-    }
-
-
 def save_model(model: Model, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """A folder that plain `AutoModel` and `AutoTokenizer` read, with the heads in files of their own beside."""
     model.encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if model.shapes:
         save_file({name: tensor.contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS_FILE)
-        described = {
-            shape.task: {"kind": shape.kind, "labels": shape.labels} | ({"words": shape.words} if shape.words else {})
-            for shape in model.shapes.values()
-        }
-        (folder / SHAPES_FILE).write_text(json.dumps(described, indent=1) + "\n")
+        write_shapes(model.shapes.values(), folder)
     if model.decoder is not None:
         save_decoder(model.decoder, folder)

@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from trainables.heads import HeadShape
-from trainables.model import HEADS_FILE, SHAPES_FILE, read_shapes
+from trainables.head_files import DECODER_FILE, HEADS_FILE, SHAPES_FILE, HeadShape, read_shapes
 from trainables.tensor_files import stored_tensors, write_tensors
-from trainables.text_to_text import DECODER_FILE
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"

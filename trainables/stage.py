@@ -18,7 +18,7 @@ from trainables.data import load_examples
 from trainables.devices import device_memory_bytes, device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import texts_of
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.interruption import IsInterrupted, never
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
 from trainables.masking import read_vocabulary

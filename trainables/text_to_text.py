@@ -21,6 +21,7 @@ from transformers.models.mt5.modeling_mt5 import MT5Stack
 
 from trainables.examples import Choice, Text
 from trainables.features import IGNORED
+from trainables.head_files import DECODER_FILE
 from trainables.packing import Packed
 from trainables.pretrained import NO_CODE
 from trainables.seeds import derive_seed
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # pydantic, which GPU machines may lack
 
 KIND = "text_to_text"
 """Of features and heads."""
-DECODER_FILE = "decoder.safetensors"
 
 
 def input_texts(head: str, task: Task, example: Text | Choice) -> tuple[str, str]:

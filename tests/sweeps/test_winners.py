@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from sweeps.registered_models import register_winners, winners
 from sweeps.results import ORACLE, Evaluation, PairId, PairResult, StudyResult, Trial
 from tests.trainables.toy_training import save_toy_encoder, toy_data, toy_spec
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.manifest import Cost, Manifest, Measurement
 from trainables.model import load_encoder, save_model, with_fresh_heads
 from trainables.specs import EvaluateSpec, MixtureTask, StageEncoder, TrainSpec

@@ -19,7 +19,7 @@ from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import Answer, Passage, Question
 from trainables.family import FAMILIES
 from trainables.features import Features
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.inference import embed
 from trainables.metrics import value_of
 from trainables.model import Model, load_encoder, with_fresh_heads

@@ -8,7 +8,7 @@ import pytest
 from tests.trainables.task_cases.licensed import ARTICLES, AUTO_TRAIN, CCG_JIANT, CCG_RELEASE
 from tests.trainables.toy_stages import data_spec, evaluate_job, init_job, make_job, train_job, write_toy_data
 from trainables.data import load_examples
-from trainables.model import SHAPES_FILE
+from trainables.head_files import SHAPES_FILE
 from trainables.origins import data_source, with_labels
 from trainables.specs import EvaluateSpec, MixtureTask
 from trainables.stage import run_stage

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from sweeps.study_training import Mixture
 from tests.trainables.test_train import VOCABULARY, KilledError, die_at, ignore, no_score
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_data, toy_features, toy_spec
-from trainables.model import HeadShape, Model, load_encoder, with_fresh_heads
+from trainables.head_files import HeadShape
+from trainables.model import Model, load_encoder, with_fresh_heads
 from trainables.progress import Point
 from trainables.schedule import count_steps, draw_turns, entry_shares
 from trainables.specs import MixtureTask, TrainSpec

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from tests.trainables.toy_training import SHAPES, save_toy_encoder, toy_features, toy_model
 from trainables.family import FAMILIES
 from trainables.features import Features
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.inference import predict
 from trainables.model import load_encoder, save_model, with_fresh_heads
 from trainables.plain_model import write_plain_model

@@ -16,7 +16,7 @@ from trainables.benchmark_names import ARM_NAMES, TIMES_FILE
 from trainables.evaluate import NO_LABEL
 from trainables.examples import Choice, Text
 from trainables.features import IGNORED, Features
-from trainables.heads import HeadShape
+from trainables.head_files import HeadShape
 from trainables.inference import predict
 from trainables.manifest import Manifest
 from trainables.model import Model, add_decoder, load_encoder, load_model, save_model, with_fresh_heads

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.trainables.task_cases.case import jsonl
 from tests.trainables.toy_stages import data_spec, init_job, train_job, write_toy_data
 from trainables.formats import NLI_LABELS
-from trainables.model import SHAPES_FILE
+from trainables.head_files import SHAPES_FILE
 from trainables.specs import MixtureTask
 from trainables.stage import run_stage
 from trainables.store import Store

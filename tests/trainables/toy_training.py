@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from trainables.features import IGNORED, Features
-from trainables.model import HeadShape, Model, load_encoder, with_fresh_heads
+from trainables.head_files import HeadShape
+from trainables.model import Model, load_encoder, with_fresh_heads
 from trainables.random_encoder import save_random_encoder
 from trainables.specs import DataSpec, InitSpec, MixtureTask, StageEncoder, TrainSpec
 
