@@ -1,11 +1,13 @@
 """Verbs that take a study from its plan to its report."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from sweeps.brakes import limits
@@ -30,7 +32,7 @@ from sweeps.cli.app import (
 from sweeps.cost import StudyCost
 from sweeps.device_rates import DeviceName
 from sweeps.disk import StudyDisk
-from sweeps.estimate import count, status_study
+from sweeps.estimate import Status, count, status_study
 from sweeps.opened import Opened, open_study, retries_of
 from sweeps.report.choices import terminal_choices
 from sweeps.report.data_use import summary
@@ -39,6 +41,8 @@ from sweeps.report.write import Report
 from sweeps.results import StudyResult
 from sweeps.run import report_study, run_study, sync_study
 from sweeps.tracking import tracking_uri
+
+_WATCH_EVERY_S = 2.0
 
 
 @app.command()
@@ -145,18 +149,46 @@ def sync(
 
 @app.command()
 def status(
-    study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, store: StoreOption = None, as_json: JsonOption = False
+    study: StudyPath,
+    home: HomeOption = DEFAULT_HOME,
+    data: DataOption = None,
+    store: StoreOption = None,
+    is_watched: Annotated[bool, typer.Option("--watch", help="Go on for as long as somebody runs it.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Shows how far a study is, cell by cell."""
     with user_errors():
-        found = status_study(open_study(study, home, data, store))
+        opened = open_study(study, home, data, store)
+        found = _watch(opened, Console(stderr=as_json)) if is_watched else status_study(opened)
     if as_json:
         print_json(found.model_dump())
         return
-    print(f"{found.study}: {found.state}; {found.cells_finished} of {found.cells} cells, {found.cached} of at most {found.stages} stages")
-    for cell in found.unfinished:
-        print(f"  unfinished: {cell}")
+    print("\n".join(_status_lines(found)))
     print(f"next: polystilts {'report' if found.state == 'finished' else 'run'} {words_of(study, home, data, store)}")
+
+
+def _watch(opened: Opened, console: Console) -> Status:
+    """Shows each change until nobody runs the study; on a terminal in place, else a line each."""
+    last = None
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while True:
+            began_s = time.monotonic()
+            found = status_study(opened)
+            if found.state != "running":
+                return found
+            if console.is_terminal:
+                live.update(Text("\n".join(_status_lines(found))), refresh=True)
+            elif found != last:
+                console.print(_status_lines(found)[0], soft_wrap=True, highlight=False, markup=False)
+            last = found
+            # of a large study a look takes seconds, which should not keep a machine busy
+            time.sleep(max(_WATCH_EVERY_S, 5 * (time.monotonic() - began_s)))
+
+
+def _status_lines(found: Status) -> list[str]:
+    """How far it is; then each cell that has no result yet."""
+    head = f"{found.study}: {found.state}; {found.cells_finished} of {found.cells} cells, {found.cached} of at most {found.stages} stages"
+    return [head, *(f"  unfinished: {cell}" for cell in found.unfinished)]
 
 
 @app.command()

@@ -16,7 +16,7 @@ from sweeps.report.cells import Cell
 from sweeps.report.importance import importances
 from sweeps.report.latency import ArchitectureRow, PairRows, pareto_points
 from sweeps.report.matrix import Grid, grids
-from sweeps.report.runs import cost_points, manifests_of, names_of, runs_of
+from sweeps.report.runs import cost_points, names_of, packed_manifests, runs_of
 from sweeps.report.searches import by_target, searches_of
 from sweeps.results import BASELINE, PairId, StudyResult
 from trainables.manifest import Manifest
@@ -77,7 +77,7 @@ def render(
         matrices=[(grid, [_answer(grid, target) for target in grid.targets]) for grid in matrices],
         by_language=by_language(matrices, cells),
         runs=runs,
-        manifests=manifests_of(run for cell_runs in runs for run in cell_runs),
+        manifests=packed_manifests(run for cell_runs in runs for run in cell_runs),
         style=Markup((_FOLDER / "report.css").read_text()),
         script=Markup((_FOLDER / "report.js").read_text()),
         beside=beside(result, cells),

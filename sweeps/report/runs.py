@@ -1,8 +1,10 @@
 """What a cell opens: the runs that it rests on, and those of its search; each with its spec and its manifest."""
 
+import base64
+import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sweeps.report import wording
 from sweeps.report.cells import Cell
@@ -52,9 +54,13 @@ def names_of(result: StudyResult) -> dict[str, str]:
     return {manifest.key: name for name, manifest in result.encoders.items()}
 
 
-def manifests_of(runs: Iterable[Run]) -> dict[str, Any]:
-    """Each manifest once, by its key, as in the store, but for whether its files are still there: losers lose theirs after a report."""
-    return {run.manifest.key: json.loads(run.manifest.model_dump_json(exclude={"files_dropped"})) for run in runs}
+def packed_manifests(runs: Iterable[Run]) -> str:
+    """Each manifest once, by its key, as in the store, but for whether its files are still there: losers lose theirs after a report.
+
+    JSON in gzip in base 64, for there may be thousands, and they are mostly alike.
+    """
+    manifests = {run.manifest.key: json.loads(run.manifest.model_dump_json(exclude={"files_dropped"})) for run in runs}
+    return base64.b64encode(gzip.compress(json.dumps(manifests).encode(), mtime=0)).decode()
 
 
 def _is_selected(trial: Trial, found: PairResult) -> bool:

@@ -68,6 +68,9 @@ def test_a_run_is_cancelled_paused_stopped_and_resumed(tmp_path: Path) -> None:
 
     running = begun(tmp_path)
     assert "was told to stop" in order(tmp_path, "stop").stdout
+    watched = order(tmp_path, "status", "--watch").stdout.splitlines()
+    assert watched[0].startswith("ordered: running; 0 of 2 cells, ")
+    assert watched[-4].startswith("ordered: unfinished; 0 of 2 cells, ")
     code, _, errors = end(running)
     assert code == 3, errors
     assert not checkpoints(tmp_path), "the trainings that had some are done"

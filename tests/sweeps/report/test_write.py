@@ -189,7 +189,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-OWN_SCRIPTS = [{"type": "application/json", "id": "in-one-language"}, {"type": "application/json", "id": "manifests"}, {}]
+OWN_SCRIPTS = [{"type": "application/json", "id": "in-one-language"}, {"type": "text/plain", "id": "manifests"}, {}]
 """The attributes of the page's script elements: none reads another file."""
 
 
