@@ -45,6 +45,14 @@ def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
     return folder / name
 
 
+@pytest.mark.parametrize(
+    ("typed", "found"), [("polystilts st", ["status", "stop"]), ("polystilts run --max-", ["--max-hours", "--max-cost"])]
+)
+def test_the_shell_completes_verbs_and_options(typed: str, found: list[str]) -> None:
+    asked = {"_POLYSTILTS_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    assert CliRunner().invoke(app, [], prog_name="polystilts", env=asked).stdout.split() == found
+
+
 def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
     done = polystilts("validate", write(tmp_path, STUDY), "--home", tmp_path / "home")
     assert done.exit_code == 0
