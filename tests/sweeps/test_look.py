@@ -59,6 +59,51 @@ def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == "mine: is a valid study"
 
 
+SEVENTEEN_MORE = """
+name: mine
+models:
+  xlmr: {family: xlm_robert, hub: FacebookAI/xlm-roberta-base}
+  bare: {hub: bert}
+intermediates: {none: {}, mnly: {}, mixed: {tasks: {mnli: {}, squod2: {languages: german}}}, weighed: {tasks: {mnli: {weight: 2}}}}
+targets:
+  xnly: {}
+  panx: {num_examples: 0, training: {epochs: 1, steps: 2}}
+  xquad: {languages: [de, xx]}
+search: {space: learning_rates, sampler: tpes}
+resources: {workers: 2, min_workers: 3}
+axes: {layers: {top: {target_training: {layers_trained: top_x}}, nothing: {}}}
+benchmark: {targets: [panxx]}
+seed: true
+"""
+
+
+def test_mistakes_that_hide_behind_others_are_found_and_nothing_is_said_of_what_only_follows(tmp_path: Path) -> None:
+    """A name that is unknown, beside fields that are wrong; and a model, a task and a value of an axis that are left out meanwhile."""
+    done = polystilts("validate", write(tmp_path, SEVENTEEN_MORE), "--home", tmp_path / "home")
+    places = (
+        "seed: true",
+        "models.xlmr: unknown model family",
+        "models.bare.family: field required",
+        "intermediates: 'none' is the baseline",
+        "intermediates.mnly.tasks.mnly: unknown task",
+        "intermediates.mixed.tasks.squod2.languages: ",
+        "intermediates.mixed.tasks.squod2: unknown task 'squod2'; did you mean 'squad2'?",
+        "intermediates.weighed: tasks.mnli.weight: 2, but sampler is 'proportional'",
+        "targets.xnly: unknown task 'xnly'; did you mean 'xnli'?",
+        "targets.panx.num_examples: ",
+        "targets.panx.training: give either epochs or steps",
+        "targets.xquad.languages: xquad has no language 'xx'",
+        "search: unknown search space",
+        "search.sampler: ",
+        "resources: min_workers: 3",
+        "axes.layers.top.target_training.layers_trained: ",
+        "axes.layers.nothing: it changes nothing",
+    )
+    lines = [line.removeprefix("polystilts: mine.yaml: ") for line in done.stderr.splitlines()]
+    assert {place for place in places if any(line.startswith(place) for line in lines)} == set(places)
+    assert len(lines) == len(places), lines
+
+
 def test_twelve_mistakes_are_twelve_lines_at_once(tmp_path: Path) -> None:
     done = polystilts("validate", write(tmp_path, TWELVE_MISTAKES), "--home", tmp_path / "home")
     assert done.exit_code == 2
