@@ -4,7 +4,6 @@ pydantic looks at a record as a whole only when its fields are right, and checks
 wrong is left out and the rest looked at again, until nothing new is found.
 """
 
-import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,9 +20,13 @@ from trainables.specs import Record
 
 _CHECKED_TOGETHER = ("source_language", "benchmark", "analysis", "published")
 """Fields that are checked against others: where these were left out, what is said of them would be no mistake of the study."""
+_WHOLES = ("models", "axes")
+"""Whose entries, as mixtures, are also checked as wholes: what is said of one that has lost a part may be no mistake either."""
 _STAND_INS: Mapping[str, Any] = {"name": "study", "models": {"model": {"family": "bert", "hub": "model"}}, "targets": {"tatoeba": {}}}
 """For what a study must have, so that the rest is looked at where all of it was left out. A target that trains would be in the way of an
 intermediate that does so on it."""
+_NAMES = ("intermediates", "targets", "tasks", "tokenizer_text", "mixed_in")
+"""Fields that may be lists of names."""
 _MAX_ROUNDS = 100
 
 Path = tuple[str | int, ...]
@@ -36,11 +39,13 @@ class Mistake(NamedTuple):
     """Its place, what is wrong and the remedy."""
     path: Path
     """The innermost part of the file that it is in."""
+    is_own_check: bool = False
+    """Said by a check of the project's own, which may be of several fields; else of one value, such as that it is missing."""
 
 
 def all_mistakes(content: Mapping[str, Any]) -> list[str]:
     """A line for each; none if the content of a study's file is right."""
-    rest: dict[str, Any] = copy.deepcopy(dict(content))
+    rest = _spelled_out(content)
     lines: list[str] = []
     left_out: list[Path] = []
     for _ in range(_MAX_ROUNDS):
@@ -54,6 +59,15 @@ def all_mistakes(content: Mapping[str, Any]) -> list[str]:
         rest |= {field: stand_in for field, stand_in in _STAND_INS.items() if not rest.get(field)}
         left_out += removable
     return lines
+
+
+def _spelled_out(value: Any, key: str | None = None) -> Any:
+    """A copy in which lists of names are the mappings that they are short for, so that one name can be left out."""
+    if isinstance(value, Mapping):
+        return {key: _spelled_out(entry, key) for key, entry in value.items()}
+    if key in _NAMES and isinstance(value, list) and value and all(isinstance(name, str) for name in value) and len({*value}) == len(value):
+        return {name: {} for name in value}
+    return value
 
 
 def _mistakes(content: Mapping[str, Any]) -> list[Mistake]:
@@ -88,40 +102,35 @@ def _explained(problem: Mapping[str, Any], content: Mapping[str, Any]) -> Mistak
     else:
         given = "" if problem["type"] == "missing" else f", got {_short(problem['input'])}"
         line = f"{written}: {_in_yaml(problem['msg'])}{given}"
-    return Mistake(line.replace("\n", "\\n"), _innermost(content, place))
+    return Mistake(line.replace("\n", "\\n"), _innermost(content, place), problem["type"] == "value_error")
 
 
 def _innermost(content: Any, place: Sequence[str | int]) -> Path:
-    """As far as a place leads into the content; names may have dots in them, and lists stand for mappings of names."""
+    """As far as a place leads through mappings; names may have dots in them."""
     if isinstance(content, Mapping):
         for num in range(len(place), 0, -1):
             key = place[0] if num == 1 else ".".join(map(str, place[:num]))
             if key in content:
                 return (key, *_innermost(content[key], place[num:]))
-    elif isinstance(content, list) and place and isinstance(place[0], str) and place[0] in content:
-        return (place[0],)
     return ()
 
 
 def _leave_out(content: Any, path: Path) -> None:
     for key in path[:-1]:
-        if not isinstance(content, Mapping) or key not in content:
+        if key not in content:  # something around it was left out before
             return
         content = content[key]
-    if isinstance(content, dict):
-        content.pop(path[-1], None)
-    elif isinstance(content, list) and path[-1] in content:
-        content.remove(path[-1])
+    content.pop(path[-1], None)
 
 
 def _follows(mistake: Mistake, left_out: Sequence[Path]) -> bool:
-    """Whether it may be there only for what was left out: of a field that is checked against others, or of a model, a mixture or a value of
-    an axis that has lost a part, and is checked as a whole."""
+    """Whether it may be there only for what was left out."""
     if not left_out:
         return False
     field = mistake.path[0] if mistake.path else mistake.line.partition(":")[0]
-    parts = [path for path in left_out if "tasks" in path or path[0] in ("models", "axes")]
-    return field in _CHECKED_TOGETHER or any(mistake.path == path[: len(mistake.path)] for path in parts)
+    around = [path for path in left_out if mistake.path == path[: len(mistake.path)]]
+    is_of_whole = any(path[0] in _WHOLES or "tasks" in path[len(mistake.path) - 1 :] for path in around)
+    return field in _CHECKED_TOGETHER or is_of_whole or (bool(around) and not mistake.is_own_check)
 
 
 def _dotted(path: Sequence[str | int]) -> str:

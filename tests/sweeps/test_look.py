@@ -59,7 +59,7 @@ def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == "mine: is a valid study"
 
 
-SEVENTEEN_MORE = """
+EIGHTEEN_MORE = """
 name: mine
 models:
   xlmr: {family: xlm_robert, hub: FacebookAI/xlm-roberta-base}
@@ -79,7 +79,7 @@ seed: true
 
 def test_mistakes_that_hide_behind_others_are_found_and_nothing_is_said_of_what_only_follows(tmp_path: Path) -> None:
     """A name that is unknown, beside fields that are wrong; and a model, a task and a value of an axis that are left out meanwhile."""
-    done = polystilts("validate", write(tmp_path, SEVENTEEN_MORE), "--home", tmp_path / "home")
+    done = polystilts("validate", write(tmp_path, EIGHTEEN_MORE), "--home", tmp_path / "home")
     places = (
         "seed: true",
         "models.xlmr: unknown model family",
@@ -96,6 +96,7 @@ def test_mistakes_that_hide_behind_others_are_found_and_nothing_is_said_of_what_
         "search: unknown search space",
         "search.sampler: ",
         "resources: min_workers: 3",
+        "resources.workers: 2, but what is timed runs in one process",
         "axes.layers.top.target_training.layers_trained: ",
         "axes.layers.nothing: it changes nothing",
     )
