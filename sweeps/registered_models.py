@@ -12,7 +12,7 @@ from sweeps.results import Evaluation, PairResult, StudyResult, Trial, is_oracle
 from trainables.manifest import Measurement
 from trainables.specs import Record, TrainSpec
 from trainables.store import LostArtifactError, Store
-from trainables.task import TASKS, head_name
+from trainables.task import head_name
 
 FOLDER = "models"
 """Of the store: `models/<key>/`, for winners alone."""
@@ -130,7 +130,7 @@ def _uri(store: Store, key: str) -> str:
 
 def _registered(result: StudyResult, winner: Winner, plain: PlainModel, source: str) -> Registered:
     pair, trial, evaluation = winner.pair, winner.trial, winner.evaluation
-    metric = TASKS.load(pair.pair.target).metrics[0]
+    metric = evaluation.manifest.measurements[0].metric
     scores = [item for item in evaluation.manifest.measurements if item.metric == metric]
     tags = {
         "model": pair.pair.model,

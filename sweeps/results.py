@@ -172,3 +172,13 @@ class StudyResult(NamedTuple):
     """In the order of the pairs; empty unless the study times inference."""
     published: tuple[Published, ...] = ()
     """What others measured that is of no pair: means over targets, the best of several intermediates."""
+
+    def source_of(self, found: PairResult) -> str:
+        """The language that a pair's target trained in: another than the study's where its task has no examples in that one."""
+        trained = next((trial.manifest.spec for trial in found.trials), None)
+        return self.source_language if trained is None else str(trained["mixture"][0]["train"]["language"])
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All of these, in order of the pairs."""
+        return tuple(dict.fromkeys(self.source_of(found) for found in self.pairs)) or (self.source_language,)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from trainables.catalogue import Catalogue
+from trainables.catalogue import Catalogue, did_you_mean
 from trainables.examples import Dropped, Entries, Example
+from trainables.metrics import METRICS_OF
 
 Kind = Literal["classification", "tagging", "span_qa", "multiple_choice", "retrieval", "mlm"]
 Split = Literal["train", "dev", "test"]
@@ -88,6 +89,23 @@ class Task:
     parts: tuple[str, ...] = ()
     generate: Callable[[Split, str], Entries] | None = None
     generated_splits: tuple[Split, ...] = ("train", "dev", "test")
+
+    def __post_init__(self) -> None:
+        """A ValueError says what cannot be, before anything is trained with it."""
+        if self.kind not in METRICS_OF:
+            raise ValueError(f"kind: {self.kind!r} is no kind of task{did_you_mean(self.kind, list(METRICS_OF))}")
+        known = METRICS_OF[self.kind]
+        for metric in self.metrics:
+            if metric not in known:
+                raise ValueError(f"metrics: {metric!r} is no metric of {self.kind}{did_you_mean(metric, known)}")
+        if not self.metrics:
+            raise ValueError(f"metrics: name at least one of {', '.join(known)}; the first is selected on")
+        if twice := next((label for place, label in enumerate(self.labels) if label in self.labels[:place]), None):
+            raise ValueError(f"labels: {twice!r} is there twice")
+        if self.kind in ("classification", "tagging") and not self.labels and not self.has_file_labels:
+            raise ValueError("labels: none are given, and no files name them (`read_labels`)")
+        if "binary_f1" in self.metrics and len(self.labels) != 2:
+            raise ValueError(f"metrics: binary_f1 is of the second of two labels, but there are {len(self.labels)}")
 
     @property
     def has_file_labels(self) -> bool:

@@ -41,6 +41,8 @@ class Cell(NamedTuple):
 
     pair: PairId
     metric: str | None = None
+    source_language: str | None = None
+    """That its target trained in."""
     score: Estimate | None = None
     """None if the pair is not finished: `problem` says why."""
     gain: Estimate | None = None
@@ -116,7 +118,7 @@ class Cell(NamedTuple):
 
 def build_cells(result: StudyResult, arms: Mapping[PairId, Arm | Missing]) -> tuple[Cell, ...]:
     """A cell per pair, in the study's order; unfinished and damaged ones say why in `problem`."""
-    cells = [_cell(found, arms, result.source_language) for found in result.pairs]
+    cells = [_cell(found, arms, result.source_of(found)) for found in result.pairs]
     stages = stages_of(result)
     noted = [
         cell._replace(notes=found.marks + cell.notes + cell_notes(found, stages), published=found.published)
@@ -159,6 +161,7 @@ def _score_cell(arm: Arm, source_language: str) -> Cell:
     return Cell(
         pair=arm.pair,
         metric=arm.metric,
+        source_language=source_language,
         score=score,
         zero_shot=None if zero_shot is None else estimate(zero_shot),
         gap=None if gap is None else estimate(gap),

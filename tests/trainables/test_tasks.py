@@ -22,7 +22,7 @@ from trainables.origins import available_languages, data_source, find_origin, ro
 from trainables.places import forget_row, last_row
 from trainables.specs import DataSpec
 from trainables.statistics import read_split, real_splits, statistics_of
-from trainables.task import TASKS, Kind, Split
+from trainables.task import TASKS, Kind, Split, Task
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 ROOT = Path(__file__).parents[2]
@@ -442,3 +442,22 @@ def test_xnli_rows_are_parallel() -> None:
 if __name__ == "__main__":
     lines = [f"{json.dumps('/'.join(key))}: {json.dumps(as_golden(read_real(*key)))}" for key in real_splits(REAL_DATA, TASKS.names)]
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "classifcation"}, "kind: 'classifcation' is no kind of task; did you mean 'classification'?"),
+        ({"metrics": ("acuracy",)}, "metrics: 'acuracy' is no metric of classification; did you mean 'accuracy'?"),
+        ({"metrics": ("span_f1",)}, "metrics: 'span_f1' is no metric of classification; known: accuracy, binary_f1"),
+        ({"metrics": ()}, "metrics: name at least one of accuracy, binary_f1; the first is selected on"),
+        ({"labels": ("a", "b", "a")}, "labels: 'a' is there twice"),
+        ({"labels": ()}, "labels: none are given, and no files name them (`read_labels`)"),
+        ({"metrics": ("binary_f1",)}, "metrics: binary_f1 is of the second of two labels, but there are 3"),
+    ],
+)
+def test_what_no_task_can_be_is_said_when_its_file_is_read(fields: dict[str, object], message: str) -> None:
+    right = {"version": 1, "kind": "classification", "languages": ("en",), "labels": ("a", "b", "c"), "metrics": ("accuracy",)}
+    Task(**right)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Task(**right | fields)

@@ -35,8 +35,9 @@ def difference(evidence: Evidence, pair: PairId, other: PairId) -> Resampled | N
 
 def gap(evidence: Evidence, pair: PairId) -> Resampled | None:
     """A pair's score in the source language minus its mean over the others."""
-    arm, source = evidence.arms.get(pair), evidence.result.source_language
-    if not isinstance(arm, Arm) or source not in arm.languages or len(arm.languages) == 1:
+    arm = evidence.arms.get(pair)
+    source = next((evidence.result.source_of(found) for found in evidence.result.pairs if found.pair == pair), None)
+    if source is None or not isinstance(arm, Arm) or source not in arm.languages or len(arm.languages) == 1:
         return None
     others = mean([language.resampled for name, language in arm.languages.items() if name != source])
     return arm.languages[source].resampled.minus(others)

@@ -105,6 +105,17 @@ def test_zero_shot_leaves_the_source_language_out(store: Store, result: StudyRes
     assert cell.gap.value == pytest.approx(scores["en"] - cell.zero_shot.value)
 
 
+def test_a_target_that_trained_in_another_language_than_the_study_s_leaves_out_that_one(own_store: Store) -> None:
+    cell = _by_name(cells_of(toy_study(own_store, TOY._replace(source="de")), own_store))["mnli", "xnli"]
+    scores = {one.language: one.score.value for one in cell.languages}
+    assert cell.zero_shot is not None
+    assert cell.gap is not None
+    assert (cell.source_language, [one.language for one in cell.languages]) == ("de", ["de", "en", "sw"])
+    assert cell.zero_shot.value == pytest.approx((scores["en"] + scores["sw"]) / 2)
+    assert cell.gap.value == pytest.approx(scores["de"] - cell.zero_shot.value)
+    assert ("family", "Germanic", ("en",)) in {(one.by, one.name, one.languages) for one in cell.groups}
+
+
 def test_pairing_by_example_narrows_the_interval(own_store: Store) -> None:
     toy = TOY._replace(gains={"mnli": 0.4}, targets={"xnli": "accuracy"})
     paired = _by_name(cells_of(toy_study(own_store, toy), own_store))["mnli", "xnli"]

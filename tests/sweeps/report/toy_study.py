@@ -28,6 +28,8 @@ class Toy(NamedTuple):
     targets: Mapping[str, str]
     """Metric by target, which is the name of a real task."""
     languages: tuple[str, ...] = ("en", "de", "sw")
+    source: str = "en"
+    """That targets train in, whatever the study's is."""
     num_examples: int = 200
     seeds: tuple[int, ...] = (1, 2, 3)
     seed_spread: float = 0.02
@@ -82,6 +84,7 @@ def _trial(toy: Toy, pair: PairId, rate: float, seed: int) -> Trial:
     )
     spec = {
         "kind": "train",
+        "mixture": [{"train": {"language": toy.source}}],
         "learning_rate": rate,
         "encoder": _encoder_ref(toy, pair, seed),
         "seed": seed,
