@@ -17,23 +17,23 @@ class Shown(NamedTuple):
     kind: str
     """`up` or `down` for a gain, `base` for a score of the baseline, `gone` for a gain that is missing."""
     share: str
-    """Of the largest gain of the whole matrix, so that colours mean the same in all languages."""
+    """Of the full colour of the whole matrix, so that colours mean the same in all languages."""
     label: str
     """All of it in words."""
 
 
 def by_language(grids: Sequence[Grid], cells: Sequence[Cell]) -> dict[str, dict[int, dict[str, str]]]:
     """For each language, what is shown in it by the place of the cell; cells that are not scored in it are absent."""
-    largest = {(grid.model, grid.variant): grid.largest_gain for grid in grids}
+    grid_of = {(grid.model, grid.variant): grid for grid in grids}
     found: dict[str, dict[int, dict[str, str]]] = {}
     for place, cell in enumerate(cells):
         for one in cell.languages:
-            shown = _shown(cell, one, largest[cell.pair.model, cell.pair.variant])
+            shown = _shown(cell, one, grid_of[cell.pair.model, cell.pair.variant])
             found.setdefault(one.language, {})[place] = shown._asdict()
     return dict(sorted(found.items()))
 
 
-def _shown(cell: Cell, one: LanguageCell, largest_gain: float) -> Shown:
+def _shown(cell: Cell, one: LanguageCell, grid: Grid) -> Shown:
     estimate = one.score if cell.is_baseline else one.gain
     name = f"{cell.pair} in {one.language}"
     if estimate is None:
@@ -42,7 +42,6 @@ def _shown(cell: Cell, one: LanguageCell, largest_gain: float) -> Shown:
     if cell.is_baseline:
         label = f"{name}: {points(estimate.value)}; {sample(estimate, cell.replicate)}"
         return Shown(points(estimate.value), interval(estimate, False), rests_on, "base", "0", label)
-    share = min(abs(estimate.value) / largest_gain, 1.0)
     label = f"{name}: {gain_phrase(estimate, cell.replicate)}"
     kind = "up" if estimate.value > 0 else "down"
-    return Shown(signed(estimate.value), interval(estimate, True), rests_on, kind, f"{share:.2f}", label)
+    return Shown(signed(estimate.value), interval(estimate, True), rests_on, kind, f"{grid.tint(estimate):.2f}", label)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from sweeps.report.arms import Arm, Missing, Paired, subtract
 from sweeps.report.data_use import cell_notes, stages_of
-from sweeps.report.statistics import Estimate, Resampled, estimate, holm, mean
+from sweeps.report.statistics import Estimate, Resampled, estimate, estimate_score, holm, mean
 from sweeps.results import BASELINE, LEAK, PairId, PairResult, Published, StudyResult
 from trainables.language_kinds import groups_of
 from trainables.task import TASKS
@@ -145,7 +145,7 @@ def _cell(found: PairResult, arms: Mapping[PairId, Arm | Missing], source_langua
 
 def _score_cell(arm: Arm, source_language: str) -> Cell:
     scores = {language: score.resampled for language, score in arm.languages.items()}
-    score, zero_shot, chance = estimate(mean(list(scores.values()))), _zero_shot(scores, source_language), _chance(arm)
+    score, zero_shot, chance = estimate_score(mean(list(scores.values()))), _zero_shot(scores, source_language), _chance(arm)
     gap = None if zero_shot is None else scores[source_language].minus(zero_shot)._replace(num_examples=score.num_examples)
     encoder_keys = tuple(dict.fromkeys(one.encoder_key for one in arm.evaluations if one.encoder_key is not None))
     notes = []
@@ -163,11 +163,11 @@ def _score_cell(arm: Arm, source_language: str) -> Cell:
         metric=arm.metric,
         source_language=source_language,
         score=score,
-        zero_shot=None if zero_shot is None else estimate(zero_shot),
+        zero_shot=None if zero_shot is None else estimate_score(zero_shot),
         gap=None if gap is None else estimate(gap),
-        languages=tuple(LanguageCell(language, estimate(scores[language]), None) for language in _in_order(scores, source_language)),
+        languages=tuple(LanguageCell(language, estimate_score(scores[language]), None) for language in _in_order(scores, source_language)),
         groups=tuple(
-            GroupCell(group.by, group.name, group.languages, estimate(_mean_of(scores, group.languages)), None)
+            GroupCell(group.by, group.name, group.languages, estimate_score(_mean_of(scores, group.languages)), None)
             for group in groups_of(language for language in scores if language != source_language)
         ),
         chance=chance,
@@ -194,7 +194,7 @@ def _gain_cell(cell: Cell, paired: Paired, baseline: Arm, source_language: str) 
         notes.append("scored on other examples than the baseline: not paired by example, hence a wider interval")
     return cell._replace(
         gain=estimate(mean(list(paired.languages.values()))),
-        baseline=estimate(mean([score.resampled for score in baseline.languages.values()])),
+        baseline=estimate_score(mean([score.resampled for score in baseline.languages.values()])),
         zero_shot_gain=None if zero_shot_gain is None else estimate(zero_shot_gain),
         languages=tuple(
             one._replace(gain=estimate(paired.languages[one.language]) if one.language in paired.languages else None)

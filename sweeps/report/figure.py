@@ -62,7 +62,7 @@ def _colour(cell: Cell | None, grid: Grid) -> tuple[float, ...]:
         return 1.0, 1.0, 1.0
     if cell.gain is None:
         return _SCORE
-    share = abs(cell.gain.value) / grid.largest_gain
+    share = grid.tint(cell.gain)
     full = _HELPS if cell.gain.value > 0 else _HURTS
     return tuple(share * end + (1 - share) * start for start, end in zip(_NO_GAIN, full, strict=True))
 

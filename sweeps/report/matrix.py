@@ -9,6 +9,11 @@ from sweeps.report.cells import Cell
 from sweeps.report.statistics import Estimate
 from sweeps.results import PairId
 
+_FULL_COLOUR = 0.05
+"""The least gain that may have the full colour."""
+_UNCLEAR = 1 / 3
+"""Of a colour, where an interval holds zero."""
+
 
 class Grid(NamedTuple):
     """The cells of one model and variant."""
@@ -28,10 +33,12 @@ class Grid(NamedTuple):
         """The model, and the variant where there is one."""
         return self.model if self.variant == "base" else f"{self.model}, {self.variant}"
 
-    @property
-    def largest_gain(self) -> float:
-        """The largest absolute gain, at which colours are full; at least a point."""
-        return max([0.01, *(abs(cell.gain.value) for cell in self.cells.values() if cell.gain is not None)])
+    def tint(self, gain: Estimate) -> float:
+        """How full the colour of a gain is, from 0 to 1, which the matrix' largest has: pale where the interval holds zero, and wherever
+        all gains are small."""
+        largest = max([_FULL_COLOUR, *(abs(cell.gain.value) for cell in self.cells.values() if cell.gain is not None)])
+        share = min(abs(gain.value) / largest, 1.0)
+        return share * _UNCLEAR if gain.low <= 0 <= gain.high else share
 
     def heading(self, target: str) -> tuple[str, ...]:
         """The target, its metric and its number of test examples."""

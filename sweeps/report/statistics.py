@@ -81,6 +81,12 @@ def estimate(resampled: Resampled) -> Estimate:
     return Estimate(value, float(low), float(high), p_value, num_seeds, resampled.num_examples)
 
 
+def estimate_score(resampled: Resampled) -> Estimate:
+    """As `estimate`, of what lies between 0 and 1: the interval ends there, and covers the true value as often."""
+    found = estimate(resampled)
+    return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
 def _p_value(value: float, seed_variance: float, num_seeds: int, example_variance: float) -> float:
     variance = seed_variance + example_variance
     if variance == 0:

@@ -33,7 +33,18 @@ def _parts(grid: Grid) -> list[Table | Text]:
         f"Gain in points over the score without intermediate training, ± half of its 95% interval, from {count(grid.usual_seeds, 'seed')} "
         "and n test examples. * differs from 0 after Holm's correction (p < 0.05)."
     )
-    return [table, Text(legend, style="dim"), *(Text(f"[{number}] {text}", style="dim") for text, number in footnotes.items()), Text("")]
+    zero_shot = [text for target in grid.targets if (text := _zero_shot(grid, target))]
+    notes = [legend, *zero_shot, *(f"[{number}] {text}" for text, number in footnotes.items())]
+    return [table, *(Text(note, style="dim") for note in notes), Text("")]
+
+
+def _zero_shot(grid: Grid, target: str) -> str | None:
+    """What of the first row's score is transfer, and what guessing would give; None where all languages are zero-shot, or none."""
+    cell = grid.cells.get((BASELINE, target))
+    if cell is None or cell.zero_shot is None or cell.is_retrieval:
+        return None
+    chance = "" if cell.chance is None else f", chance {points(cell.chance)}"
+    return f"{target}: zero-shot, without {cell.source_language}, {BASELINE} scores {points(cell.zero_shot.value)}{chance}."
 
 
 def _cell(grid: Grid, intermediate: str, target: str, footnotes: dict[str, int]) -> Text:

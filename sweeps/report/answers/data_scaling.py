@@ -9,7 +9,7 @@ from sweeps.report.answers.averages import Average, average, difference, score, 
 from sweeps.report.answers.power_law import EXCHANGE_RATES_K, Crossing, Interval, Law, crossing, draw_scores, exchange_rate, fit
 from sweeps.report.answers.trainings import encoder_trainings, num_task_examples
 from sweeps.report.data_use import stages_of
-from sweeps.report.statistics import Estimate, estimate
+from sweeps.report.statistics import Estimate, estimate, estimate_score
 from sweeps.report.tables import Table
 from sweeps.report.wording import count, points, signed
 from sweeps.report.wording import interval as interval_words
@@ -91,7 +91,7 @@ def paragraph(model: str, human: str, sizes: dict[str, list[Size]]) -> str:
         return f"{model}: fewer than {MIN_SIZES} sizes of {human} are finished, which is too few for a law."
     measured = sizes[human]
     smallest, largest = measured[0], measured[-1]
-    low, high = estimate(smallest.score.resampled), estimate(largest.score.resampled)
+    low, high = estimate_score(smallest.score.resampled), estimate_score(largest.score.resampled)
     rise = estimate(largest.score.resampled.minus(smallest.score.resampled))
     others = {source: found for source, found in sizes.items() if source != human}
     if rise.low > 0:
@@ -168,7 +168,7 @@ def _table(model: str, sizes: dict[str, list[Size]]) -> Table:
 
 
 def _row(size: Size, law: Law | None) -> tuple[str, ...]:
-    found = estimate(size.score.resampled)
+    found = estimate_score(size.score.resampled)
     gain = "" if size.gain is None else f"{signed((measured := estimate(size.gain.resampled)).value)} {interval_words(measured, True)}"
     fitted = law.at(size.num_examples) if law is not None else None
     shown = "" if fitted is None else f"{points(fitted.value)} [{points(fitted.low)}, {points(fitted.high)}]"

@@ -7,7 +7,7 @@ from sweeps.report.answers import Answer, Evidence
 from sweeps.report.answers.averages import Average, average, difference, gap, score, with_intermediate
 from sweeps.report.answers.trainings import TrainingCost, cost_of, encoder_trainings, target_trainings
 from sweeps.report.data_use import stages_of
-from sweeps.report.statistics import Estimate, estimate
+from sweeps.report.statistics import Estimate, estimate, estimate_score
 from sweeps.report.tables import Table
 from sweeps.report.wording import count, interval, listing, points, signed
 from sweeps.results import VARIANT, PairResult
@@ -77,7 +77,7 @@ def _sentence(rows: list[Row], model: str) -> str:
     kept = sorted(((row, loss) for row, loss in varied if loss.low > -TOLERATED), key=lambda one: one[0].flops)
     lost = [row.variant for row, loss in varied if loss.high < 0 and loss.low <= -TOLERATED]
     open_ = [row.variant for row, loss in varied if loss.high >= 0 and loss.low <= -TOLERATED]
-    whole = estimate(base.score.resampled)
+    whole = estimate_score(base.score.resampled)
     text = [f"{model}: trained whole at both stages it scores {points(whole.value)} {interval(whole, False)}{_gain(base)}."]
     if kept:
         cheapest, loss = kept[0]
@@ -142,7 +142,7 @@ def _cells(row: Row, whole_flops: float | None) -> tuple[str, ...]:
 def _number(part: Average | None, is_signed: bool = True) -> str:
     if part is None:
         return ""
-    found = estimate(part.resampled)
+    found = (estimate if is_signed else estimate_score)(part.resampled)
     return f"{signed(found.value) if is_signed else points(found.value)} {interval(found, is_signed)}"
 
 

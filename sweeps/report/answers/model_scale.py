@@ -11,7 +11,7 @@ from sweeps.report.answers.averages import Average, average, difference, score, 
 from sweeps.report.answers.power_law import Interval, draw_scores, interval_of
 from sweeps.report.answers.trainings import cost_of, encoder_trainings, target_trainings
 from sweeps.report.data_use import stages_of
-from sweeps.report.statistics import Resampled, estimate
+from sweeps.report.statistics import Resampled, estimate, estimate_score
 from sweeps.report.tables import Table
 from sweeps.report.wording import count, interval, listing, points, signed
 from sweeps.results import PairId
@@ -121,7 +121,7 @@ def _growth_table(growths: list[Growth]) -> Table:
 
 
 def _row(size: Size) -> tuple[str, ...]:
-    found, gain = estimate(size.score.resampled), estimate(size.gain.resampled)
+    found, gain = estimate_score(size.score.resampled), estimate(size.gain.resampled)
     per_point = f"{size.extra_flops / (100 * gain.value):.2g}" if gain.low > 0 else "no gain shown"
     return (
         size.model,

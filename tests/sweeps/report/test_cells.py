@@ -116,6 +116,16 @@ def test_a_target_that_trained_in_another_language_than_the_study_s_leaves_out_t
     assert ("family", "Germanic", ("en",)) in {(one.by, one.name, one.languages) for one in cell.groups}
 
 
+def test_an_interval_of_a_score_ends_where_scores_do(own_store: Store) -> None:
+    toy = TOY._replace(gains={"mnli": 8.0}, seed_spread=3.0, seeds=(1, 2))
+    found = cells_of(toy_study(own_store, toy), own_store)
+    scores = [
+        each for cell in found for each in (cell.score, cell.baseline, cell.zero_shot, *(one.score for one in cell.languages)) if each
+    ]
+    assert (min(score.low for score in scores), max(score.high for score in scores)) == (0, 1)
+    assert max(cell.gain.high for cell in found if cell.gain is not None) > 1, "a difference has no such bounds"
+
+
 def test_pairing_by_example_narrows_the_interval(own_store: Store) -> None:
     toy = TOY._replace(gains={"mnli": 0.4}, targets={"xnli": "accuracy"})
     paired = _by_name(cells_of(toy_study(own_store, toy), own_store))["mnli", "xnli"]
