@@ -7,6 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 demo: .venv/runtime.stamp
 	$(BIN)/polystilts run sweeps/studies/demo.yaml
+	@echo "so that polystilts and mlflow are found: source .venv/bin/activate"
 
 # The pocket twins of the six studies: runs each, prints its answer, and checks that it is the planted one.
 studies: .venv/dev.stamp

@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 from trainables.manifest import Manifest
 from trainables.specs import Precision
 
-DeviceName = Literal["h100", "a100", "v100"]
+DeviceName = Literal["h100", "a100", "v100", "cpu"]
 
 
 class Device(NamedTuple):
-    """Peak operations a second, as in NVIDIA's data sheets: dense, SXM."""
+    """Peak operations a second: of a GPU as in NVIDIA's data sheets, dense, SXM; of a thread of a server's processor, in round numbers."""
 
     name: str
     peaks: Mapping[Precision, float]
@@ -22,6 +22,7 @@ DEVICES: Mapping[DeviceName, Device] = {
     "a100": Device("A100", {"bfloat16": 312e12, "float32": 19.5e12}),
     # it has no units for bfloat16
     "v100": Device("V100", {"bfloat16": 15.7e12, "float32": 15.7e12}),
+    "cpu": Device("thread of a processor", {"bfloat16": 60e9, "float32": 60e9}),
 }
 
 UTILISATION = 0.3
@@ -42,7 +43,7 @@ class Rate(NamedTuple):
 def assumed_rate(device: DeviceName) -> Rate:
     """A device's peak at an assumed utilisation."""
     found = DEVICES[device]
-    peaks = ", ".join(f"{peak / 1e12:g} TFLOP/s in {precision}" for precision, peak in found.peaks.items())
+    peaks = ", ".join(f"{peak / 1e12:.3g} TFLOP/s in {precision}" for precision, peak in found.peaks.items())
     words = f"on one {found.name}, assumed at {UTILISATION:.0%} of its peak ({peaks})"
     return Rate({precision: peak * UTILISATION for precision, peak in found.peaks.items()}, words)
 
@@ -57,7 +58,8 @@ def measured_rate(manifests: Iterable[Manifest], device: DeviceName | None, is_g
     number: Counter[str] = Counter()
     for manifest in manifests:
         name = manifest.cost.device
-        is_wanted = DEVICES[device].name in name if device is not None else is_gpu == _is_gpu(name)
+        is_named = device in (None, "cpu") or DEVICES[device].name in name
+        is_wanted = is_named and _is_gpu(name) == (device != "cpu" if device is not None else is_gpu)
         if is_wanted and manifest.effort is not None and manifest.effort.flops > 0 and manifest.cost.device_seconds > 0:
             flops[name] += manifest.effort.flops  # type: ignore[assignment]
             seconds[name] += manifest.cost.device_seconds  # type: ignore[assignment]

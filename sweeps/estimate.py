@@ -62,12 +62,13 @@ class Counts(Record):
 def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     """Stages, searches and trainings of a study, how much of it is in the store, and what it will cost.
 
-    Trainings in the store say how fast a device is, the given one or any; an A100 is assumed where none was given or measured.
+    Trainings in the store say how fast a device is, the given one or any; where none was given or measured, an
+    A100 is assumed, or a thread of a processor where the study asks for no GPU.
     """
     walk = walk_store(opened)[0]
     is_gpu = opened.study.resources.uses_gpus
     known = _some_stages(opened.store)
-    rate = measured_rate(known, device, is_gpu) or assumed_rate(device or "a100")
+    rate = measured_rate(known, device, is_gpu) or assumed_rate(device or ("a100" if is_gpu else "cpu"))
     experience = None if rate.device is None else learn(known, rate.device, opened.store.manifest)
     costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
     stages = list(all_stages(walk.programs, walk.benchmarks))

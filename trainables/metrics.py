@@ -76,17 +76,6 @@ scored set best. `mlqa_*`: by MLQA's rules for each language. `map_at_20`: mean 
 `mining_*`: of sentence pairs found among all of two corpora."""
 
 
-METRICS_OF = {
-    "classification": ("accuracy", "binary_f1"),
-    "tagging": ("span_f1", "pos_f1", "accuracy"),
-    "span_qa": ("f1", "exact_match", "best_f1", "best_exact_match", "mlqa_f1", "mlqa_exact_match"),
-    "multiple_choice": ("accuracy",),
-    "retrieval": ("accuracy", "map_at_20", "mining_f1", "mining_precision", "mining_recall"),
-    "mlm": ("accuracy",),
-}
-"""By the kind of a task, those that it can have."""
-
-
 def columns_of(metric_names: Sequence[str]) -> tuple[str, ...]:
     """The columns that these metrics need, each once."""
     return tuple(dict.fromkeys(column for name in metric_names for column in METRICS[name].columns))

@@ -48,9 +48,9 @@ def find_origin(name: str, task: Task, split: Split, language: str, folder: str 
         source = f"files:{_hash_files([*paths, *_label_files(layout, folder)])}"
         return Origin(source, f"{place} ({listed(list(map(str, paths)))})", lambda: layout.read(paths, language))
     if task.hub is None:
-        raise NeedsFilesError(f"{place}: the task is not on the hub; name a data folder that holds its files")
+        raise NeedsFilesError(f"{place}: the task is not on the hub; give the folder of its files by --data")
     if (hub := task.hub_of(language)) is None:
-        raise NeedsFilesError(f"{place}: {task.hub.path} has no {language!r}; name a data folder that holds its files, or leave it out")
+        raise NeedsFilesError(f"{place}: {task.hub.path} has no {language!r}; give the folder of its files by --data, or leave it out")
     if split not in hub.splits:
         raise ValueError(f"{place}: {hub.path} has no {split} split, only {', '.join(hub.splits)}")
     return Origin(f"hub:{hub.path}@{hub.revision}", f"{place} ({hub.path})", lambda: _hub_entries(hub, split, language))

@@ -7,12 +7,20 @@ from typing import Any, Literal
 
 from trainables.catalogue import Catalogue, did_you_mean
 from trainables.examples import Dropped, Entries, Example
-from trainables.metrics import METRICS_OF
 
 Kind = Literal["classification", "tagging", "span_qa", "multiple_choice", "retrieval", "mlm"]
 Split = Literal["train", "dev", "test"]
 
 MLM_HEAD = "mlm"
+METRICS_OF: Mapping[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy", "binary_f1"),
+    "tagging": ("span_f1", "pos_f1", "accuracy"),
+    "span_qa": ("f1", "exact_match", "best_f1", "best_exact_match", "mlqa_f1", "mlqa_exact_match"),
+    "multiple_choice": ("accuracy",),
+    "retrieval": ("accuracy", "map_at_20", "mining_f1", "mining_precision", "mining_recall"),
+    "mlm": ("accuracy",),
+}
+"""Names in `trainables.metrics` that a task of each kind can have."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,9 @@ StoreOption = Annotated[
         help="Folder or URI (s3://..., gs://...) of a store that machines share; in --home by default.",
     ),
 ]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of published data files, instead of the hub.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="POLYSTILTS_DATA", help="Folder of published data files, instead of the hub.")
+]
 MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", min=0, help="Device-hours, after which the study pauses.")]
 MaxCostOption = Annotated[float | None, typer.Option("--max-cost", min=0, help="As --max-hours, in money; needs --prices.")]
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="YAML: price of an hour by part of a device's name, `H100: 3.5`.")]
@@ -72,7 +74,7 @@ def words_of(study: Path, home: Path, data: Path | None, store: str | None) -> s
     words = [str(study)]
     if home != DEFAULT_HOME and "POLYSTILTS_HOME" not in os.environ:
         words += ["--home", str(home)]
-    if data is not None:
+    if data is not None and "POLYSTILTS_DATA" not in os.environ:
         words += ["--data", str(data)]
     if store is not None and "POLYSTILTS_STORE" not in os.environ:
         words += ["--store", store]

@@ -25,6 +25,8 @@ def init(
     with user_errors():
         if path.suffix not in (".yaml", ".yml"):
             raise StudyError(f"{path}: a study file's name ends in .yaml")
+        if path.exists():  # before somebody answers questions for nothing
+            raise StudyError(f"{path}: File exists; give another name")
         model = model or _ask(f"Which encoder ({', '.join(STARTS)})", next(iter(STARTS)))
         start = STARTS.get(model, next(iter(STARTS.values())))
         trained_first = (

@@ -1,5 +1,6 @@
 """Verbs that look at a study, a stage or this machine, and change nothing."""
 
+import difflib
 import json
 import time
 from collections import defaultdict
@@ -31,7 +32,7 @@ from sweeps.study import StudyError
 from sweeps.study_diff import study_diff
 from sweeps.study_schema import study_schema
 from sweeps.why import Difference, Why, explain
-from trainables.catalogue import did_you_mean, listed
+from trainables.catalogue import listed
 from trainables.stage_log import has_ended, log_path
 from trainables.store import Store
 
@@ -128,7 +129,9 @@ def _the_only(beginning: str, names: Sequence[str], where: str) -> str:
         return beginning if beginning in found else found[0]
     if found:
         raise StudyError(f"{beginning!r} is the beginning of {len(found)} stages: {listed(found)}; give more of it")
-    raise StudyError(f"no stage in {where} has a log that begins with {beginning!r}{did_you_mean(beginning, names) if names else ''}")
+    near = difflib.get_close_matches(beginning, names, n=1)
+    instead = f"; did you mean {near[0]!r}?" if near else "; a run names the keys of stages that fail, and its report those of all"
+    raise StudyError(f"no stage in {where} has a log that begins with {beginning!r}{instead}")
 
 
 @app.command()
@@ -147,7 +150,7 @@ def diff(
         print_json(found.model_dump())
         return
     shared = f"{found.num_common} of {found.num_stages} stages that pairs share are the same"
-    print(f"{found.here} and {found.there}: {len(found.fields)} fields differ; {shared}")
+    print(f"{here} and {there}: {len(found.fields)} fields differ; {shared}")
     for each in found.fields:
         print(f"  {each.field}: {each.here} | {each.there}")
     for cell in found.cells:

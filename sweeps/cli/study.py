@@ -164,7 +164,8 @@ def status(
         print_json(found.model_dump())
         return
     print("\n".join(_status_lines(found)))
-    print(f"next: polystilts {'report' if found.state == 'finished' else 'run'} {words_of(study, home, data, store)}")
+    next_verb = {"finished": "report", "running": "status --watch", "unfinished": "run"}[found.state]
+    print(f"next: polystilts {next_verb} {words_of(study, home, data, store)}")
 
 
 def _watch(opened: Opened, console: Console) -> Status:

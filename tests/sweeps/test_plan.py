@@ -227,13 +227,13 @@ def test_examples_that_the_hub_lacks_are_absent_from_a_plan_and_refused_by_a_run
     planned = polystilts("plan", path, "--home", home, "--json")
     assert planned.returncode == 0, planned.stderr
     assert json.loads(planned.stdout)["absent"] == [
-        f"{place}: the task is not on the hub; name a data folder that holds its files"
+        f"{place}: the task is not on the hub; give the folder of its files by --data"
         for place in ("ccg train en", "ccg dev en", "qqp_translated train de")
     ]
     ran = polystilts("run", path, "--home", home)
     assert ran.returncode == 2
     assert ran.stderr.splitlines() == [
-        "polystilts: intermediates.ccg.tasks.ccg.train: ccg train en: the task is not on the hub; name a data folder that holds its files"
+        "polystilts: intermediates.ccg.tasks.ccg.train: ccg train en: the task is not on the hub; give the folder of its files by --data"
     ]
 
 

@@ -219,7 +219,7 @@ def test_an_unknown_language_is_refused() -> None:
 
 
 def test_a_task_without_a_hub_needs_a_folder() -> None:
-    with pytest.raises(ValueError, match="the task is not on the hub; name a data folder"):
+    with pytest.raises(ValueError, match="the task is not on the hub; give the folder of its files"):
         find_origin("toy", lines_task(), "dev", "en", None)
 
 

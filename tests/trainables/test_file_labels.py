@@ -105,7 +105,7 @@ def test_missing_files_are_named(tmp_path):
     write(tmp_path, {path: content for path, content in CCG_JIANT.items() if "tags" not in path})
     with pytest.raises(ValueError, match=r"ccg dev en: no files; tried .*ccg/ccg.dev, .*ccg/tags_to_id.json, .*AUTO/00/wsj_\*.auto"):
         data_source("ccg", "dev", "en", tmp_path)
-    with pytest.raises(ValueError, match="ccg dev en: the task is not on the hub; name a data folder"):
+    with pytest.raises(ValueError, match="ccg dev en: the task is not on the hub; give the folder of its files"):
         data_source("ccg", "dev", "en", None)
 
 

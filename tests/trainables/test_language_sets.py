@@ -62,7 +62,8 @@ def test_one_hub_copy_serves_all_of_xtreme(name: str) -> None:
 
 def test_a_language_that_the_hub_lacks_is_refused_before_anything_is_read() -> None:
     with pytest.raises(
-        ValueError, match=r"^panx test az: google/xtreme has no 'az'; name a data folder that holds its files, or leave it out$"
+        ValueError,
+        match=r"^panx test az: google/xtreme has no 'az'; give the folder of its files by --data, or leave it out$",
     ):
         data_source("panx", "test", "az", None)
     assert languages_with(TASKS.load("panx"), "test", None) == tuple(sorted(languages_in("xtreme", "panx")))

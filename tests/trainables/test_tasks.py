@@ -22,7 +22,7 @@ from trainables.origins import available_languages, data_source, find_origin, ro
 from trainables.places import forget_row, last_row
 from trainables.specs import DataSpec
 from trainables.statistics import read_split, real_splits, statistics_of
-from trainables.task import TASKS, Kind, Split, Task
+from trainables.task import METRICS_OF, TASKS, Kind, Split, Task
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 ROOT = Path(__file__).parents[2]
@@ -442,6 +442,11 @@ def test_xnli_rows_are_parallel() -> None:
 if __name__ == "__main__":
     lines = [f"{json.dumps('/'.join(key))}: {json.dumps(as_golden(read_real(*key)))}" for key in real_splits(REAL_DATA, TASKS.names)]
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def test_every_metric_is_of_some_kind_and_every_kind_has_metrics() -> None:
+    assert {name for names in METRICS_OF.values() for name in names} == set(METRICS)
+    assert tuple(METRICS_OF) == get_args(Kind)
 
 
 @pytest.mark.parametrize(
