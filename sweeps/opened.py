@@ -14,7 +14,8 @@ from sweeps.plan import PairProgram, Request, num_architectures, plan_benchmarks
 from sweeps.retries import Retries
 from sweeps.study import Study, StudyError
 from sweeps.study_file import load_study
-from sweeps.task_places import naming_places
+from sweeps.task_facts import check_declared
+from sweeps.task_places import naming_places, tasks_of
 from sweeps.walk import Lookup, Walk
 from trainables.data import check_folder
 from trainables.manifest import Manifest
@@ -59,7 +60,9 @@ def open_study(path: Path, home: Path, data: Path | None, store_uri: str | None 
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(f"--home {home}: {error.strerror}; give a folder that can be written to") from None
-    return Opened(study, builder, where, data, open_store_of(where), path.resolve().parent)
+    store = open_store_of(where)
+    check_declared(store.files, tasks_of(study))
+    return Opened(study, builder, where, data, store, path.resolve().parent)
 
 
 def open_store_of(home: Home) -> Store:

@@ -31,7 +31,8 @@ from sweeps.registered_models import register_winners
 from sweeps.report.write import Report, write_report
 from sweeps.results import StudyResult
 from sweeps.study import StudyError
-from sweeps.task_places import naming_places
+from sweeps.task_facts import record_declared
+from sweeps.task_places import naming_places, tasks_of
 from sweeps.tracking import Tracker
 from sweeps.walk import Walk
 from trainables.data import load_examples
@@ -179,19 +180,27 @@ def sync_study(opened: Opened) -> Synced:
 
 
 def check_data(opened: Opened) -> None:
-    """Reads everything that a study can touch, so that a bad file ends it before the first training; keeps the hashes of its texts."""
+    """Reads everything that a study can touch, so that bad files end it before the first training; keeps the hashes of its texts.
+
+    A StudyError has a line for each set of examples that is wrong.
+    """
+    problems = []
     for spec in opened.builder.all_data():
         try:
             with naming_places(opened.study):
                 examples = load_examples(spec, opened.data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
-            raise StudyError(str(error)) from None
+            problems.append(str(error))
+            continue
         if spec.source != "generated":
             keep_text_hashes(spec, examples, opened.home.cache)
+    if problems:
+        raise StudyError("\n".join(dict.fromkeys(problems)))
 
 
 def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS) -> str | None:
     """Runs what the walk has left; returns why it ended early, if it did."""
+    record_declared(opened.store.files, tasks_of(opened.study))
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
     with Listener(orders_of(opened)) as listener, cluster(opened.study.resources) as num_at_once:

@@ -20,6 +20,11 @@ def naming_places(study: Study) -> Iterator[None]:
         raise StudyError(f"{', '.join(places) or error.name}: {error}") from error
 
 
+def tasks_of(study: Study) -> list[str]:
+    """All tasks whose examples a study reads."""
+    return sorted({task for _, tasks in _tasks(study) for task in tasks})
+
+
 def _tasks(study: Study) -> Iterator[tuple[str, set[str]]]:
     """The places of a study that name tasks, and all whose examples are read there."""
     for name, model in study.models.items():

@@ -28,6 +28,7 @@ from sweeps.cli.app import (
 from sweeps.doctor import examine
 from sweeps.home import Home
 from sweeps.opened import open_store_of, open_study, ready_stages
+from sweeps.run import check_data
 from sweeps.study import StudyError
 from sweeps.study_diff import study_diff
 from sweeps.study_schema import study_schema
@@ -42,9 +43,12 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 @app.command()
 def validate(study: StudyPath, home: HomeOption = DEFAULT_HOME, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Reads a study and checks all that can be checked without a device; names every mistake, its place and what is allowed there."""
+    """Reads a study, with --data its data files too, and checks all that can be checked without a device; names every mistake, its place
+    and what is allowed there."""
     with user_errors():
         opened = open_study(study, home, data, None, needs_files=False)
+        if data is not None:
+            check_data(opened)
     absent = list(opened.builder.data.absent)
     if as_json:
         print_json({"study": opened.study.name, "valid": True, "absent": absent})

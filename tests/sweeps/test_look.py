@@ -53,6 +53,17 @@ def test_the_shell_completes_verbs_and_options(typed: str, found: list[str]) -> 
     assert CliRunner().invoke(app, [], prog_name="polystilts", env=asked).stdout.split() == found
 
 
+def test_with_a_folder_of_files_these_are_read_and_all_that_are_wrong_named(tmp_path: Path) -> None:
+    folder = tmp_path / "data/snli_cad/NLI/all_combined"
+    folder.mkdir(parents=True)
+    for split, label in (("train", "maybe"), ("dev", "neutral"), ("test", "never")):
+        (folder / f"{split}.tsv").write_text(f"sentence1\tsentence2\tgold_label\nA man.\tA boy.\t{label}\n")
+    path = write(tmp_path, STUDY.replace("xnli, panx", "snli_cad").replace("[mnli]", "{}"))
+    done = polystilts("validate", path, "--home", tmp_path / "home", "--data", tmp_path / "data")
+    assert done.exit_code == 2
+    assert [("train.tsv" in line, "test.tsv" in line) for line in done.stderr.splitlines()] == [(True, False), (False, True)], done.stderr
+
+
 def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
     done = polystilts("validate", write(tmp_path, STUDY), "--home", tmp_path / "home")
     assert done.exit_code == 0
