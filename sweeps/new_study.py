@@ -78,7 +78,7 @@ def new_study(name: str, model: str, intermediates: Sequence[str], targets: Sequ
 name: {name}
 models:
   {model}: {start.model}
-# English tasks to train on first; the baseline without any, `none`, is always there.
+# Tasks to train on first, in the source language; the baseline without any, `none`, is always there.
 intermediates: [{", ".join(intermediates)}]
 # What transfer is measured on: trained in the source language, scored in every language.
 targets: [{", ".join(targets)}]

@@ -15,6 +15,7 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import trainables.tasks
 from sweeps.cli import app
 from sweeps.estimate import count
 from sweeps.opened import open_study
@@ -22,7 +23,7 @@ from sweeps.study import Study
 from trainables.data import load_examples, read_examples
 from trainables.origins import data_source
 from trainables.specs import DataSpec
-from trainables.task import Task
+from trainables.task import TASKS, Task
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -177,6 +178,22 @@ def test_the_task_of_the_page_is_a_task_that_reads(tmp_path):
     examples = read_examples(task, spec, data).examples
     assert len(examples) == 5
     assert examples == load_examples(spec, data).examples
+
+
+def test_sentences_of_one_s_own_are_a_task_and_a_study(tmp_path, monkeypatch):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/mood.py").write_text(blocks(NEW_TASK, "python")[2])
+    monkeypatch.setattr(trainables.tasks, "__path__", [*trainables.tasks.__path__, str(tmp_path / "tasks")])
+    monkeypatch.setattr(TASKS, "names", (*TASKS.names, "mood"))
+    folder = tmp_path / "data/mood"
+    folder.mkdir(parents=True)
+    for name in ("train.en", "dev.en", "test.en", "test.de", "test.fr"):
+        (folder / f"{name}.tsv").write_text("".join(f"{label}\tIt is day {day}.\n" for day in range(4) for label in ("sad", "glad")))
+    (tmp_path / "moods.yaml").write_text(blocks(NEW_TASK, "yaml")[1])
+    given = [str(tmp_path / "moods.yaml"), "--home", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
+    for verb in ("validate", "plan"):
+        done = CliRunner().invoke(app, [verb, *given])
+        assert done.exit_code == 0, done.output
 
 
 def test_the_page_s_way_to_look_at_examples_prints_them(tmp_path):
