@@ -37,6 +37,7 @@ from sweeps.tracking import Tracker
 from sweeps.walk import Walk
 from trainables.data import load_examples
 from trainables.manifest import Manifest
+from trainables.origins import HubError
 from trainables.overlap import keep_text_hashes
 from trainables.specs import Job
 from trainables.store import Store
@@ -191,6 +192,8 @@ def check_data(opened: Opened) -> None:
                 examples = load_examples(spec, opened.data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
             problems.append(str(error))
+            if isinstance(error, HubError):
+                break
             continue
         if spec.source != "generated":
             keep_text_hashes(spec, examples, opened.home.cache)

@@ -15,6 +15,10 @@ from trainables.splits import SPLITS, parse_split
 from trainables.task import TASKS, FileSource, HubSource, Split, Task
 
 
+class HubError(ValueError):
+    """The hub, or a data set there, cannot be reached; each try takes half a minute."""
+
+
 class NeedsFilesError(ValueError):
     """Examples that no hub has were asked for without a data folder."""
 
@@ -190,7 +194,12 @@ def _hub_entries(hub: HubSource, split: Split, language: str) -> Iterable[Exampl
     import datasets  # slow to import, and planning never gets here
 
     config = None if hub.config is None else hub.config.format(language=hub.codes.get(language, language))
-    return row_entries(hub, language, datasets.load_dataset(hub.path, config, split=hub.splits[split], revision=hub.revision))
+    try:
+        rows = datasets.load_dataset(hub.path, config, split=hub.splits[split], revision=hub.revision)
+    except OSError as error:  # it is not there, or nothing is
+        said = " ".join(str(error).split())
+        raise HubError(f"{hub.path} cannot be had from the hub ({said}); give the folder of its files by --data") from None
+    return row_entries(hub, language, rows)
 
 
 def row_entries(hub: HubSource, language: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Example | Dropped]:

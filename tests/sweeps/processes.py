@@ -44,7 +44,7 @@ def polystilts(*words: str) -> str:
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's, without what names another home, cluster or MLflow, and with `variables`."""
-    left_out = ("MLFLOW_TRACKING_URI", "POLYSTILTS_HOME", "RAY_ADDRESS")
+    left_out = ("MLFLOW_TRACKING_URI", "POLYSTILTS_HOME", "POLYSTILTS_STORE", "POLYSTILTS_DATA", "POLYSTILTS_WEBHOOK", "RAY_ADDRESS")
     return {name: value for name, value in os.environ.items() if name not in left_out} | variables
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from sweeps.cli import app
 from sweeps.study_schema import SCHEMA_FILE, study_schema
 from sweeps.yaml_reader import read_yaml
+from tests.sweeps.processes import driver
 from tests.sweeps.simulation import COST
 from trainables.manifest import Manifest
 from trainables.store import Store
@@ -62,6 +63,16 @@ def test_with_a_folder_of_files_these_are_read_and_all_that_are_wrong_named(tmp_
     done = polystilts("validate", path, "--home", tmp_path / "home", "--data", tmp_path / "data")
     assert done.exit_code == 2
     assert [("train.tsv" in line, "test.tsv" in line) for line in done.stderr.splitlines()] == [(True, False), (False, True)], done.stderr
+
+
+def test_a_hub_that_cannot_be_reached_ends_a_run_at_once_with_the_remedy(tmp_path: Path) -> None:
+    done = driver(write(tmp_path, STUDY), tmp_path / "home", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hub"))
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, "cannot be had from the hub" in line, line.endswith("give the folder of its files by --data")) == (
+        2,
+        True,
+        True,
+    )
 
 
 def test_a_valid_study_is_said_to_be_one(tmp_path: Path) -> None:
