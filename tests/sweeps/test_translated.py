@@ -66,7 +66,7 @@ def test_a_translated_task_asks_for_its_languages():
     ):
         builder_of(study_with(mnli_translated={})).check()
     with pytest.raises(
-        StudyError, match=rf"{place}.squad1_translated.train: squad1_translated train de: the task is not on the hub; name a"
+        StudyError, match=rf"{place}.squad1_translated.train: squad1_translated train de: the task is not on the hub; give the folder"
     ):
         builder_of(study_with(squad1_translated={"languages": ["de"]})).check()
     with pytest.raises(ValueError, match=r"tasks.mnli_translated.languages: mnli_translated has no language 'fi'"):
