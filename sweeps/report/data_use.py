@@ -89,8 +89,9 @@ def summary(result: StudyResult) -> list[str]:
     unmade = [_drop_phrase(loss) for loss in drops(filter(_is_made, uses))]
     scored = [f"{loss.task} {loss.split}: {_cut_share(loss)}" for loss in cuts(filter(_is_scored, uses))]
     others = len(cuts(use for use in uses if not _is_scored(use)))
-    cut = scored + ([f"{'and ' if scored else ''}of {count(others, 'split')} that train or select"] if others else [])
-    kinds = (("dropped by the data sets' rules", dropped), ("could not be made", unmade), ("cut", cut))
+    others_phrase = f"examples of {count(others, 'split')} that train or select (see the report)"
+    cut = [*scored, *([f"{'and ' if scored else ''}{others_phrase}"] if others else [])]
+    kinds = (("dropped by the data sets' rules", dropped), ("could not be made", unmade), ("cut to max_length", cut))
     return [f"{kind}: {'; '.join(phrases)}" for kind, phrases in kinds if phrases]
 
 

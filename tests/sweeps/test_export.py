@@ -174,7 +174,7 @@ def test_examples_that_a_data_set_drops_are_noted_and_cut_ones_are_there(opened,
         printed = CliRunner().invoke(app, [verb, *study])
         (dropped,) = (line for line in printed.stdout.splitlines() if line.startswith("dropped by the data sets' rules: "))
         assert "pawsx test (de): no label: 7; " in dropped
-        (cut,) = (line for line in printed.stdout.splitlines() if line.startswith("cut: "))
+        (cut,) = (line for line in printed.stdout.splitlines() if line.startswith("cut to max_length: "))
         assert "pawsx test: up to 35 of " in cut
         assert json.loads(CliRunner().invoke(app, [verb, *study, "--json"]).stdout)["lost"] == [dropped, cut]
     notes = json.loads(export(mine, tmp_path / "out", "--json").stdout)["notes"]

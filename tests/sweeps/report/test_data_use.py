@@ -77,7 +77,7 @@ PAWSX_NOTES = (f"dropped by the data set's rules: pawsx test (de, sw): {BLANK}: 
 def test_the_terminal_has_a_line_for_drops_and_one_for_cuts(result: StudyResult) -> None:
     assert summary(result) == [
         f"dropped by the data sets' rules: pawsx test (de, sw): {BLANK}: 6; snli train (en): {NO_LABEL}: 785",
-        "cut: pawsx test: 34 of 600; and of 2 splits that train or select",
+        "cut to max_length: pawsx test: 34 of 600; and examples of 2 splits that train or select (see the report)",
     ]
 
 
