@@ -18,15 +18,16 @@ from sweeps.synthesis import METHODS
 from trainables.catalogue import did_you_mean
 from trainables.specs import Record
 
-_CHECKED_TOGETHER = ("source_language", "benchmark", "analysis", "published")
-"""Fields that are checked against others: where these were left out, what is said of them would be no mistake of the study."""
+_CHECKED_TOGETHER = ("source_language", "benchmark", "analysis")
+"""Fields that are checked against `_ENTRIES`: where one of these was left out, what is said of them may be no mistake of the study."""
+_ENTRIES = ("intermediates", "targets")
 _WHOLES = ("models", "axes")
 """Whose entries, as mixtures, are also checked as wholes: what is said of one that has lost a part may be no mistake either."""
 _STAND_INS: Mapping[str, Any] = {"name": "study", "models": {"model": {"family": "bert", "hub": "model"}}, "targets": {"tatoeba": {}}}
 """For what a study must have, so that the rest is looked at where all of it was left out. A target that trains would be in the way of an
 intermediate that does so on it."""
 _NAMES = ("intermediates", "targets", "tasks", "tokenizer_text", "mixed_in")
-"""Fields that may be lists of names."""
+"""Fields that may be lists of names; of a benchmark, `targets` are a list."""
 _MAX_ROUNDS = 100
 
 Path = tuple[str | int, ...]
@@ -45,18 +46,21 @@ class Mistake(NamedTuple):
 
 def all_mistakes(content: Mapping[str, Any]) -> list[str]:
     """A line for each; none if the content of a study's file is right."""
+    if not _found(content):
+        return []
     rest = _spelled_out(content)
     lines: list[str] = []
     left_out: list[Path] = []
     for _ in range(_MAX_ROUNDS):
-        found = list(_booleans(rest)) or _mistakes(rest)
+        found = _found(rest)
         lines += [each.line for each in found if not _follows(each, left_out) and each.line not in lines]
         removable = sorted({each.path for each in found if each.path}, key=len)
-        if not removable:
-            break
         for path in removable:
             _leave_out(rest, path)
-        rest |= {field: stand_in for field, stand_in in _STAND_INS.items() if not rest.get(field)}
+        stand_ins = {field: stand_in for field, stand_in in _STAND_INS.items() if not rest.get(field)}
+        if not removable and not stand_ins:
+            break
+        rest |= stand_ins
         left_out += removable
     return lines
 
@@ -64,13 +68,16 @@ def all_mistakes(content: Mapping[str, Any]) -> list[str]:
 def _spelled_out(value: Any, key: str | None = None) -> Any:
     """A copy in which lists of names are the mappings that they are short for, so that one name can be left out."""
     if isinstance(value, Mapping):
-        return {key: _spelled_out(entry, key) for key, entry in value.items()}
+        return {name: entry if name == "benchmark" else _spelled_out(entry, name) for name, entry in value.items()}
     if key in _NAMES and isinstance(value, list) and value and all(isinstance(name, str) for name in value) and len({*value}) == len(value):
         return {name: {} for name in value}
     return value
 
 
-def _mistakes(content: Mapping[str, Any]) -> list[Mistake]:
+def _found(content: Mapping[str, Any]) -> list[Mistake]:
+    """What one look finds."""
+    if booleans := list(_booleans(content)):
+        return booleans
     try:
         Study.model_validate(content)
     except ValidationError as error:
@@ -130,7 +137,8 @@ def _follows(mistake: Mistake, left_out: Sequence[Path]) -> bool:
     field = mistake.path[0] if mistake.path else mistake.line.partition(":")[0]
     around = [path for path in left_out if mistake.path == path[: len(mistake.path)]]
     is_of_whole = any(path[0] in _WHOLES or "tasks" in path[len(mistake.path) - 1 :] for path in around)
-    return field in _CHECKED_TOGETHER or is_of_whole or (bool(around) and not mistake.is_own_check)
+    is_of_entries = field in _CHECKED_TOGETHER and any(path[0] in _ENTRIES and len(path) <= 2 for path in left_out)
+    return is_of_entries or is_of_whole or (bool(around) and not mistake.is_own_check)
 
 
 def _dotted(path: Sequence[str | int]) -> str:

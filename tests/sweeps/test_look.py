@@ -127,6 +127,23 @@ def test_mistakes_that_hide_behind_others_are_found_and_nothing_is_said_of_what_
     assert len(lines) == len(places), lines
 
 
+def test_what_is_not_there_hides_nothing(tmp_path: Path) -> None:
+    text = STUDY.replace("name: mine\n", "").replace("xnli, panx", "xnli")
+    text += "source_language: xx\npublished: [nowhere]\nbenchmark: {targets: [panx]}\n"
+    done = polystilts("validate", write(tmp_path, text), "--home", tmp_path / "home")
+    found = [line.removeprefix("polystilts: mine.yaml: ").partition(":")[0] for line in done.stderr.splitlines()]
+    assert found == ["name", "source_language", "published", "benchmark.targets"], done.stderr
+
+
+@pytest.mark.parametrize("names", ["[xnli, panx]", "{xnli: {}, panx: {}}"])
+def test_names_are_a_list_or_a_mapping(tmp_path: Path, names: str) -> None:
+    text = STUDY.replace("[xnli, panx]", names) + "benchmark: {targets: [xnli, panx]}\n"
+    done = polystilts("validate", write(tmp_path, text), "--home", tmp_path / "home")
+    assert done.exit_code == 0, done.stderr
+    done = polystilts("validate", write(tmp_path, text + "seed: x\n"), "--home", tmp_path / "home")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_twelve_mistakes_are_twelve_lines_at_once(tmp_path: Path) -> None:
     done = polystilts("validate", write(tmp_path, TWELVE_MISTAKES), "--home", tmp_path / "home")
     assert done.exit_code == 2
