@@ -183,22 +183,22 @@ def sync_study(opened: Opened) -> Synced:
 def check_data(opened: Opened) -> None:
     """Reads everything that a study can touch, so that bad files end it before the first training; keeps the hashes of its texts.
 
-    A StudyError has a line for each set of examples that is wrong.
+    A StudyError has a line for each set of examples that is wrong, and one for each task whose own code is.
     """
-    problems = []
+    problems: dict[str, str] = {}
     for spec in opened.builder.all_data():
         try:
             with naming_places(opened.study):
                 examples = load_examples(spec, opened.data, labelled=TASKS.load(spec.task).kind != "mlm").examples
         except ValueError as error:
-            problems.append(str(error))
+            problems.setdefault(spec.task if isinstance(error, StudyError) else str(error), str(error))
             if isinstance(error, HubError):
                 break
             continue
         if spec.source != "generated":
             keep_text_hashes(spec, examples, opened.home.cache)
     if problems:
-        raise StudyError("\n".join(dict.fromkeys(problems)))
+        raise StudyError("\n".join(problems.values()))
 
 
 def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS) -> str | None:
