@@ -5,8 +5,9 @@ not guessed. Searches are counted as if nothing were pruned.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -89,10 +90,14 @@ class Work(NamedTuple):
 
 
 class CostModel:
-    """Counts the operations of a study's stages and remembers what it did not know; `base` is where the study's paths start from."""
+    """Counts the operations of a study's stages and remembers what it did not know; `base` is where the study's paths start from.
 
-    def __init__(self, study: Study, base: Path, samples: DataSamples) -> None:
+    `tokenizers` are the files of those that earlier runs have made, by model.
+    """
+
+    def __init__(self, study: Study, base: Path, samples: DataSamples, tokenizers: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._study = study
+        self._tokenizers = tokenizers
         self._base = base
         self._samples = samples
         self._encoders: dict[str, Encoder | None] = {}
@@ -107,7 +112,10 @@ class CostModel:
     def encoder(self, model: str) -> Encoder | None:
         """A model's encoder, if its shape is known."""
         if model not in self._encoders:
-            self._encoders[model] = encoder_of(self._study.models[model], self._base)
+            found = encoder_of(self._study.models[model], self._base)
+            if found is not None and found.tokenizer is None:
+                found = found._replace(tokenizer=self._tokenizers.get(model))
+            self._encoders[model] = found
             if self._study.models[model].form != "head":
                 self.unknown[Unknown(DECODER, f"models.{model}")] = None
             if self._encoders[model] is None:

@@ -1,6 +1,8 @@
 """How far a study is, and what it will take."""
 
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from sweeps.cost import CostModel, StudyCost, all_stages, study_cost
@@ -16,10 +18,13 @@ from sweeps.task_places import naming_places
 from sweeps.walk import Walk
 from trainables.manifest import Manifest
 from trainables.specs import Record
-from trainables.store import Store
+from trainables.store import LostArtifactError, Store
 
 NUM_MEASURED, NUM_MEASURED_AFAR = 2000, 200
 """Stages in the store that say how fast a device is; fewer of an object store's, each of which takes a request."""
+
+
+TOKENIZER_FILE = "tokenizer.json"
 
 
 class Status(Record):
@@ -70,7 +75,7 @@ def count(opened: Opened, device: DeviceName | None = None) -> Counts:
     known = _some_stages(opened.store)
     rate = measured_rate(known, device, is_gpu) or assumed_rate(device or ("a100" if is_gpu else "cpu"))
     experience = None if rate.device is None else learn(known, rate.device, opened.store.manifest)
-    costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache))
+    costs = CostModel(opened.study, opened.base, DataSamples(opened.data, opened.home.cache), _made_tokenizers(opened))
     stages = list(all_stages(walk.programs, walk.benchmarks))
     with naming_places(opened.study):
         cost = study_cost(stages, costs, rate, experience)
@@ -92,6 +97,16 @@ def status_study(opened: Opened) -> Status:
         cached=counts.cached,
         unfinished=unfinished,
     )
+
+
+def _made_tokenizers(opened: Opened) -> dict[str, Path]:
+    """Of models that the study makes, where a run has made them in this machine's store."""
+    found: dict[str, Path] = {}
+    for model in opened.study.models if opened.store.files.is_local else ():
+        for stage in opened.builder.initial_encoder(model).stages:
+            with contextlib.suppress(LostArtifactError):
+                found[model] = opened.store.fetch(stage.key) / TOKENIZER_FILE
+    return {model: path for model, path in found.items() if path.is_file()}
 
 
 def _some_stages(store: Store) -> Sequence[Manifest]:

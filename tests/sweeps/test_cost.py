@@ -13,9 +13,10 @@ from sweeps.cost import StudyCost, largest_point
 from sweeps.device_rates import DEVICES, UTILISATION, assumed_rate, measured_rate
 from sweeps.encoder_shapes import HUB, count_parameters, encoder_of
 from sweeps.estimate import count
-from sweeps.opened import open_study, walk_store
+from sweeps.opened import Opened, open_study, walk_store
 from sweeps.sizes import LENGTHS, SIZES
 from sweeps.study_models import Model
+from sweeps.walk import Walk
 from trainables.data import load_examples
 from trainables.examples import Choice
 from trainables.flops import step_flops
@@ -45,6 +46,19 @@ def cost(tmp_path: Path, text: str | None = None, **changes: object) -> StudyCos
     found = count(open_study(path, tmp_path / "runs", None)).cost
     assert found is not None
     return found
+
+
+def run_next(opened: Opened, walk: Walk) -> Manifest:
+    """The stage that comes next, in this process."""
+    request = walk.next()
+    assert request is not None
+    job = Job(
+        spec=request.spec, store=opened.store.uri, cache=str(opened.home.cache), data=None, encoder_folder=request.folder,
+        num_threads=1, num_workers=1, use_gpu=False, stop_below=(), checkpoint_every_s=1e9,
+    )  # fmt: skip
+    manifest = run_stage(job, opened.store, lambda _: None)
+    walk.finish(request.key, manifest)
+    return manifest
 
 
 def test_operations_are_those_of_a_hand_calculation(tmp_path):
@@ -96,7 +110,7 @@ def test_what_is_not_known_is_said(tmp_path):
     }
 
 
-def test_a_random_encoder_is_counted_without_its_tokenizer(tmp_path):
+def test_a_random_encoder_is_counted_without_its_tokenizer_until_a_run_has_made_it(tmp_path):
     text = f"""
 name: random
 source_language: qaa
@@ -106,6 +120,14 @@ targets: [pocket_rank_class]
     found = cost(tmp_path, text)
     assert found.training_flops > 0
     assert found.unknown == ("pocket_rank_class: the tokenizer is not at hand, and a token is counted for 4 characters",)
+    opened = open_study(tmp_path / "study.yaml", tmp_path / "runs", None)
+    walk, _ = walk_store(opened)
+    made, trained = (run_next(opened, walk) for _ in range(2))
+    known = cost(tmp_path, text)
+    assert (made.key.partition("-")[0], known.unknown) == ("init", ())
+    assert trained.effort is not None
+    assert known.training_flops == pytest.approx(12 * trained.effort.flops, rel=0.05), "four points, three seeds"
+    assert found.training_flops != pytest.approx(known.training_flops, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -206,14 +228,8 @@ def test_a_prediction_is_what_the_trainings_then_did(tmp_path):
     assert predicted is not None
     walk, _ = walk_store(opened)
     done = []
-    while (request := walk.next()) is not None:
-        job = Job(
-            spec=request.spec, store=opened.store.uri, cache=str(opened.home.cache), data=None, encoder_folder=request.folder,
-            num_threads=1, num_workers=1, use_gpu=False, stop_below=(), checkpoint_every_s=1e9,
-        )  # fmt: skip
-        done.append(run_stage(job, opened.store, lambda _: None))
-        walk.finish(request.key, done[-1])
-    assert walk.is_finished
+    while not walk.is_finished:
+        done.append(run_next(opened, walk))
     spent = sum(manifest.effort.flops for manifest in done if manifest.effort is not None)
     assert predicted.training_flops == pytest.approx(spent, rel=0.05)
     assert predicted.unknown == ()
