@@ -204,6 +204,11 @@ def test_the_page_s_way_to_look_at_examples_prints_them(tmp_path):
     assert "Hypothesis dev 2." in printed
 
 
+def test_the_space_of_the_page_is_the_one_that_is_there():
+    (space,) = blocks(ROOT / "docs" / "extend.md", "python")
+    assert space == (ROOT / "search_spaces" / "learning_rate_and_batch.py").read_text()
+
+
 def test_the_readers_of_the_page_are_where_it_says():
     rows = re.findall(r"^\|[^|]*\|([^|]*)\| `([\w/]+)\.py` \|$", NEW_TASK.read_text(), re.MULTILINE)
     found = {(module, name) for names, module in rows for name in re.findall(r"`(\w+)`", names)}
