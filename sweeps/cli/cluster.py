@@ -51,20 +51,24 @@ def submit(
 @app.command()
 def check_cluster(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of Ray's launcher, KubeRay or SkyPilot.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Checks cluster files offline: Ray's schema, versions, authentication, secrets, what listens where."""
-    is_sound = True
+    found = {}
     for path in files:
         try:
             problems, blanks = check_cluster_file(path)
         except ClusterFileError as error:
             problems, blanks = (str(error),), ()
+        found[str(path)] = {"problems": [*map(str, problems)], "blanks": [*map(str, blanks)]}
         for line in problems:
             print(f"polystilts: {line}", file=sys.stderr)
-        for line in blanks:
+        for line in () if as_json else blanks:
             print(line)
-        if not problems:
+        if not problems and not as_json:
             print(f"{path}: is sound")
-        is_sound = is_sound and not problems
+    is_sound = not any(each["problems"] for each in found.values())
+    if as_json:
+        print_json({"sound": is_sound, "files": found})
     if not is_sound:
         raise typer.Exit(EXIT_WRONG_INPUT)

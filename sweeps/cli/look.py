@@ -112,6 +112,7 @@ def logs(
     is_followed: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the stage has ended.")] = False,
     home: HomeOption = DEFAULT_HOME,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Prints what a stage said: its progress, warnings, what libraries printed, and the traceback if it failed."""
     with user_errors():
@@ -120,11 +121,14 @@ def logs(
         num_printed = 0
         while True:
             text = (files.read(log_path(key)) or b"").decode(errors="replace")
-            print(text[num_printed:], end="", flush=True)
+            if not as_json:
+                print(text[num_printed:], end="", flush=True)
             num_printed = len(text)
             if not is_followed or has_ended(text):
-                return
+                break
             time.sleep(_LOOK_EVERY_S)
+    if as_json:
+        print_json({"stage": key, "ended": has_ended(text), "text": text})
 
 
 def _the_only(beginning: str, names: Sequence[str], where: str) -> str:

@@ -1,6 +1,7 @@
 """Every shipped cluster file passes the offline check, and each rule finds its breach."""
 
 import copy
+import json
 import re
 import subprocess
 import sys
@@ -221,3 +222,6 @@ def test_the_command_ends_with_2_where_there_are_problems(tmp_path):
     assert found.exit_code == 2
     assert f"{bad}: docker.image: rayproject/ray:latest" in found.output
     assert f"{tmp_path / 'none.yaml'}: No such file or directory" in found.output
+    written = json.loads(CliRunner().invoke(app, ["check-cluster", str(AWS), str(bad), "--json"]).stdout)
+    assert (written["sound"], list(written["files"])) == (False, [str(AWS), str(bad)])
+    assert [len(each["problems"]) for each in written["files"].values()] == [0, 1]

@@ -13,6 +13,7 @@ from sweeps.yaml_reader import read_yaml
 from tests.sweeps.processes import driver
 from tests.sweeps.simulation import COST
 from trainables.manifest import Manifest
+from trainables.stage_log import stage_log
 from trainables.store import Store
 
 STUDIES = sorted((SCHEMA_FILE.parent / "studies").glob("*.yaml"))
@@ -63,6 +64,18 @@ def test_with_a_folder_of_files_these_are_read_and_all_that_are_wrong_named(tmp_
     done = polystilts("validate", path, "--home", tmp_path / "home", "--data", tmp_path / "data")
     assert done.exit_code == 2
     assert [("train.tsv" in line, "test.tsv" in line) for line in done.stderr.splitlines()] == [(True, False), (False, True)], done.stderr
+
+
+def test_a_log_is_printed_or_given_as_json_by_the_beginning_of_its_key(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "home/store"), tmp_path / "home/cache")
+    with stage_log(store.files, "train-0123") as say:
+        say("step 1")
+    words = ("logs", "train-01", "--home", tmp_path / "home")
+    text = polystilts(*words).stdout
+    assert [line.split(" ", 2)[2] for line in text.splitlines()[1:]] == ["step 1", "done"]
+    assert json.loads(polystilts(*words, "--follow", "--json").stdout) == {"stage": "train-0123", "ended": True, "text": text}
+    unknown = polystilts("logs", "train-9", "--home", tmp_path / "home")
+    assert (unknown.exit_code, len(unknown.stderr.splitlines())) == (2, 1)
 
 
 def test_a_hub_that_cannot_be_reached_ends_a_run_at_once_with_the_remedy(tmp_path: Path) -> None:
