@@ -1,10 +1,13 @@
 """Reads a study from its YAML file."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from sweeps.study import Study, StudyError
-from sweeps.study_mistakes import all_mistakes
+from sweeps.study_mistakes import all_mistakes, has_booleans
 from sweeps.yaml_reader import read_yaml
 
 
@@ -24,6 +27,7 @@ def load_study(path: Path) -> Study:
     if not isinstance(content, Mapping):
         found = "the file is empty" if content is None else f"the file holds {content!r:.60}"
         raise StudyError(f"{path.name}: {found}; a study is a mapping of fields, at least name, models and targets")
-    if mistakes := all_mistakes(content):
-        raise StudyError("\n".join(f"{path.name}: {line}" for line in mistakes))
-    return Study.model_validate(content)
+    if not has_booleans(content):
+        with contextlib.suppress(ValidationError):
+            return Study.model_validate(content)
+    raise StudyError("\n".join(f"{path.name}: {line}" for line in all_mistakes(content)))

@@ -45,9 +45,7 @@ class Mistake(NamedTuple):
 
 
 def all_mistakes(content: Mapping[str, Any]) -> list[str]:
-    """A line for each; none if the content of a study's file is right."""
-    if not _found(content):
-        return []
+    """A line for each, of the content of a file that is no study."""
     rest = _spelled_out(content)
     lines: list[str] = []
     left_out: list[Path] = []
@@ -63,6 +61,11 @@ def all_mistakes(content: Mapping[str, Any]) -> list[str]:
         rest |= stand_ins
         left_out += removable
     return lines
+
+
+def has_booleans(content: Mapping[str, Any]) -> bool:
+    """Whether some value is `true` or `false`, which pydantic would read as 1 and 0."""
+    return any(True for _ in _booleans(content))
 
 
 def _spelled_out(value: Any, key: str | None = None) -> Any:
@@ -86,7 +89,7 @@ def _found(content: Mapping[str, Any]) -> list[Mistake]:
 
 
 def _booleans(value: object, path: Path = ()) -> Iterator[Mistake]:
-    """Each `true` and `false`, which pydantic would read as 1 and 0."""
+    """Each `true` and `false`."""
     if isinstance(value, bool):
         yield Mistake(f"{_dotted(path)}: {str(value).lower()}, but no field of a study is true or false", path)
     entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
