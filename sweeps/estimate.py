@@ -24,9 +24,6 @@ NUM_MEASURED, NUM_MEASURED_AFAR = 2000, 200
 """Stages in the store that say how fast a device is; fewer of an object store's, each of which takes a request."""
 
 
-TOKENIZER_FILE = "tokenizer.json"
-
-
 class Status(Record):
     """How far a study is."""
 
@@ -103,9 +100,9 @@ def _made_tokenizers(opened: Opened) -> dict[str, Path]:
     """Of models that the study makes, where a run has made them in this machine's store."""
     found: dict[str, Path] = {}
     for model in opened.study.models if opened.store.files.is_local else ():
-        for stage in opened.builder.initial_encoder(model).stages:
+        for stage in opened.builder.initial_encoder(model).stages[:1]:  # later ones hand the same one on
             with contextlib.suppress(LostArtifactError):
-                found[model] = opened.store.fetch(stage.key) / TOKENIZER_FILE
+                found[model] = opened.store.fetch(stage.key) / "tokenizer.json"
     return {model: path for model, path in found.items() if path.is_file()}
 
 
