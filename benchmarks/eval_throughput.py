@@ -42,7 +42,7 @@ from peers import (
 )
 from transformers import Trainer, TrainingArguments
 
-from trainables.features import Features
+from trainables.features import IGNORED, Features
 from trainables.inference import predict
 from trainables.packing import take
 
@@ -72,7 +72,8 @@ def peer(profile: Profile, is_sorted: bool, **arguments: Any) -> Predictor:
         if profile.kind == "classification":
             return found[place_S]
         padded = np.stack(found, axis=-1) if profile.kind == "span_qa" else found
-        return np.concatenate([padded[place, :length] for place, length in zip(place_S, lengths, strict=True)])
+        rows = np.concatenate([padded[place, :length] for place, length in zip(place_S, lengths, strict=True)])
+        return rows[features.targets != IGNORED] if profile.kind == "tagging" else rows
 
     return Predictor(lambda features: trainer.predict(Rows(features, order_of(features))).predictions, logits)
 
@@ -81,7 +82,11 @@ def ours(profile: Profile, precision: str) -> Predictor:
     """Ours, with weights of this precision."""
     model = make_ours(SIZES["tiny"], profile, precision)
     model.to(getattr(torch, precision))
-    return Predictor(functools.partial(predict, model, task=TASK), lambda _, found: found)
+
+    def logits(features: Features, found: Any) -> NDArray[np.float32]:
+        return found[features.targets != IGNORED] if profile.kind == "tagging" else found
+
+    return Predictor(functools.partial(predict, model, task=TASK), logits)
 
 
 def predictors(profile: Profile, precision: str) -> dict[str, Predictor]:

@@ -48,6 +48,7 @@ from torch import nn
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.features import Features
 from trainables.flops import EncoderShape, step_flops
+from trainables.heads import num_wanted
 from trainables.layers import Rule
 from trainables.packing import take
 from trainables.schedule import warm_up_and_decay
@@ -136,7 +137,7 @@ def measure(cell: Cell, num_steps: int, num_rounds: int, rate: float) -> dict[st
     found = interleave({name: functools.partial(timed, name) for name in CONTENDERS}, num_rounds)
     shape = EncoderShape(cell.size.num_layers, cell.size.hidden_size, cell.size.intermediate_size)
     num_tokens, squares = len(features.token_ids), int(np.square(np.diff(features.offsets)).sum())
-    flops = step_flops(shape, Rule(0), num_tokens, squares)
+    flops = step_flops(shape, Rule(0), num_tokens, squares, num_wanted(features))
     clock = {name: statistics.median(taken.clock for taken in each) for name, each in found.items()}
     return {name: Reached(num_tokens / seconds, flops / seconds / rate, peaks[name]) for name, seconds in clock.items()}
 

@@ -42,7 +42,7 @@ from trainables.specs import (
 from trainables.task import TASKS
 
 INIT_VERSION = 1
-TRAIN_VERSION = 4
+TRAIN_VERSION = 5
 EVALUATE_VERSION = 2
 BENCHMARK_VERSION = 1
 TRANSFER_VERSION = 1

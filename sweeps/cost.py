@@ -172,10 +172,10 @@ class CostModel:
         """Of all passes, those that warm up included."""
         self.unknown[Unknown(SMALL_BATCHES, "benchmarks")] = None
         passes = len(spec.arms) * spec.blocks * (spec.warmup + spec.repetitions) * len(spec.precisions) * sum(spec.batch_sizes)
-        units = [Amount(1, length, length**2) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
+        units = [Amount(1, length, length**2, wanted=length) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
         if "text" in spec.lengths:
             texts = (self.amount(model, data, spec.max_length) for data in spec.data)
-            units += [amount for amount in texts if amount is not None]
+            units += [amount._replace(wanted=amount.tokens) for amount in texts if amount is not None]  # all layers are timed whole
         return passes * sum(_flops(shape, Rule(shape.num_layers + 1), unit, 1) for unit in units)
 
     def _forward(self, model: str, shape: EncoderShape, data: DataSpec, max_length: int) -> float:
@@ -343,8 +343,9 @@ def _training_flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: 
     num_visits = num_units / max(amount.num_units, 1)
     num_kept = num_kept_layers(rule, tokens, shape.hidden_size, num_visits)
     once = num_kept * layer_flops(shape, tokens, squares)
-    return once + step_flops(shape, rule, num_visits * tokens, num_visits * squares, num_kept)
+    wanted = num_units * amount.wanted
+    return once + step_flops(shape, rule, num_visits * tokens, num_visits * squares, wanted, num_kept)
 
 
 def _flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
-    return step_flops(shape, rule, num_units * amount.tokens, num_units * amount.squares)
+    return step_flops(shape, rule, num_units * amount.tokens, num_units * amount.squares, num_units * amount.wanted)

@@ -19,7 +19,7 @@ from trainables.examples import Choice, Dropped, Example, Line, Passage, Questio
 from trainables.keys import content_key
 from trainables.specs import DataSpec, Record
 from trainables.splits import parse_split
-from trainables.task import TASKS
+from trainables.task import TASKS, Kind
 from trainables.task_errors import in_task_file
 
 SAMPLE_VERSION = 1
@@ -29,6 +29,8 @@ CHARACTERS_PER_TOKEN = 4
 _NUM_SPECIAL = 4
 _STRIDE = 128
 """From one window of a long paragraph to the next, as `trainables.span_qa` has it."""
+_MASKED_SHARE = 0.15
+"""Of the tokens that are predicted, as `trainables.prepare` has it."""
 
 
 class Amount(NamedTuple):
@@ -39,6 +41,8 @@ class Amount(NamedTuple):
     """Of a unit, on average."""
     squares: float
     """The sum of the squared lengths of a unit's sequences, on average."""
+    wanted: float
+    """Of a unit's tokens, on average, those that a head asks for."""
 
 
 class Unknown(NamedTuple):
@@ -93,7 +97,10 @@ class DataSamples:
         units = sum(len(example) for example in by_example) / len(by_example) if is_question else 1.0
         tokens = statistics.fmean(sum(example) for example in by_example) / units
         squares = statistics.fmean(sum(length**2 for length in example) for example in by_example) / units
-        return Amount(sample.num_examples * units, tokens, squares), () if tokenizer is not None else (Unknown(NO_TOKENIZER, data.task),)
+        wanted = _wanted(TASKS.load(data.task).kind, tokens, sample.sequences)
+        return Amount(sample.num_examples * units, tokens, squares, wanted), () if tokenizer is not None else (
+            Unknown(NO_TOKENIZER, data.task),
+        )
 
     def _read(self, data: DataSpec) -> Sample:
         key = content_key("sample", {"data": data.model_dump(mode="json"), "version": SAMPLE_VERSION})
@@ -124,6 +131,19 @@ def _first_made(data: DataSpec) -> list[Example]:
         return [entry for entry in itertools.islice(entries, NUM_SAMPLED) if not isinstance(entry, Dropped)]
 
 
+def _wanted(kind: Kind, tokens: float, examples: Sequence[Sequence[tuple[str, str | None]]]) -> float:
+    """As `trainables.heads.num_wanted` counts a batch: one token a sequence, the first of each word, those that are masked, or all."""
+    match kind:
+        case "classification" | "multiple_choice":
+            return statistics.fmean(map(len, examples))
+        case "tagging":
+            return min(tokens, statistics.fmean(1 + text.count(" ") for ((text, _),) in examples))
+        case "mlm":
+            return _MASKED_SHARE * tokens
+        case _:
+            return tokens
+
+
 def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Unknown, ...]]:
     size, length = size_of(data), length_of(data)
     if size is None:
@@ -134,8 +154,10 @@ def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Un
     if length is None:
         unknown.append(Unknown(NO_LENGTH, data.task))
     mean, square = Length(max_length, max_length) if length is None else length
-    num_sequences = TASKS.load(data.task).num_options or 1
-    amount = Amount(size.num_examples, num_sequences * min(mean, max_length), num_sequences * min(square, max_length) ** 2)
+    task = TASKS.load(data.task)
+    num_sequences = task.num_options or 1
+    tokens, squares = num_sequences * min(mean, max_length), num_sequences * min(square, max_length) ** 2
+    amount = Amount(size.num_examples, tokens, squares, num_sequences if task.kind in ("classification", "multiple_choice") else tokens)
     return amount, tuple(unknown)
 
 

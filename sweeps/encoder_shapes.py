@@ -32,7 +32,9 @@ class Tables(NamedTuple):
 
 def mt5_shape(num_layers: int, hidden_size: int, intermediate_size: int, attention_size: int) -> EncoderShape:
     """Of mT5's encoder."""
-    return EncoderShape(num_layers, hidden_size, intermediate_size, is_prenorm=True, is_gated=True, attention_size=attention_size)
+    return EncoderShape(
+        num_layers, hidden_size, intermediate_size, is_prenorm=True, is_gated=True, attention_size=attention_size, is_narrow=False
+    )
 
 
 HUB: Mapping[str, Tables] = {

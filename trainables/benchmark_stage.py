@@ -114,7 +114,8 @@ class _Fact(NamedTuple):
 
 
 def _load(spec: BenchmarkSpec, arm: object, source: Source | None, device: torch.device) -> Callable[[Precision], Model]:
-    """How an arm is put onto the device, as an evaluation does; an architecture gets random weights."""
+    """How an arm is put onto the device, as an evaluation does; an architecture gets random weights. Every layer is computed whole, for
+    that is what others run."""
 
     def load(precision: Precision) -> Model:
         if source is not None and spec.head is not None:
@@ -124,6 +125,7 @@ def _load(spec: BenchmarkSpec, arm: object, source: Source | None, device: torch
         else:
             assert isinstance(arm, Architecture), "an arm without a source is an architecture"
             model = with_fresh_heads(spec.family, _random_encoder(spec, arm), [], 0, precision)
+        model.is_narrow = False
         return model.to(device, torch.bfloat16 if precision == "bfloat16" else torch.float32).eval()
 
     return load

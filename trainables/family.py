@@ -11,10 +11,9 @@ from trainables.catalogue import Catalogue
 from trainables.flops import EncoderShape
 
 if TYPE_CHECKING:  # planning asks for names and must not pay for torch
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from trainables.packing import Runs
     from trainables.specs import InitSpec
 
 
@@ -23,12 +22,18 @@ def shape_of(config: PreTrainedConfig) -> EncoderShape:
     return EncoderShape(int(config.num_hidden_layers), int(config.hidden_size), int(config.intermediate_size))
 
 
-def run_layers(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, runs: Runs) -> Tensor:
+def run_layers(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, **for_layers: object) -> Tensor:
     """Layers as BERT has them, from number `first` on."""
     states = hidden_TD[None]
     for layer in encoder.encoder.layer[first:]:
-        states = layer(states, None, runs=runs)
+        states = layer(states, None, **for_layers)
     return states.squeeze(0)
+
+
+def last_attention(encoder: PreTrainedModel) -> nn.Module:
+    """Of the last of layers as BERT has them, the module whose `output` follows on attention."""
+    attention: nn.Module = encoder.encoder.layer[-1].attention
+    return attention
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,10 +42,11 @@ class Family:
 
     `first_position(config)` is the position id of a sequence's first token. `has_segments` says whether tokens of the second segment
     get token type 1. `summary`: what stands for a whole sequence, its first token or, where that one is nothing special, the mean of all.
-    `shape(config)` is what operations are counted from. `adapted`: the projections of queries and values, by the ends of their names.
-    `prepare(encoder)` makes an encoder read packed sequences, where attention alone does not do it. `has_position_bias`: attention adds
-    something to its scores. `run_layers(encoder, hidden_TD, first, runs)` runs the layers from number `first` on; None where these
-    need something of the first.
+    `shape(config)` is what operations are counted from; where it `is_narrow`, the last layer is as `last_attention` has it.
+    `adapted`: the projections of queries and values, by the ends of their names. `prepare(encoder)` makes an encoder read packed
+    sequences, where attention alone does not do it. `has_position_bias`: attention adds something to its scores.
+    `run_layers(encoder, hidden_TD, first, ...)` runs the layers from number `first` on, which get what else it is given; None where
+    these need something of the first.
     `make_config(spec, vocabulary_size)` shapes a random encoder and `train_tokenizer(texts, vocabulary_size, max_length)`
     makes the tokenizer that goes with it.
     """
@@ -52,7 +58,7 @@ class Family:
     adapted: tuple[str, str] = ("query", "value")
     prepare: Callable[[PreTrainedModel], None] | None = None
     has_position_bias: bool = False
-    run_layers: Callable[[PreTrainedModel, Tensor, int, Runs], Tensor] | None = run_layers
+    run_layers: Callable[..., Tensor] | None = run_layers
     make_config: Callable[[InitSpec, int], PreTrainedConfig]
     train_tokenizer: Callable[[Iterable[str], int, int], PreTrainedTokenizerBase]
 

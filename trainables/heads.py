@@ -3,8 +3,8 @@
 Losses are *sums*; `num_averaged` says over how many things a batch's loss is averaged. The sums of all micro-batches and
 workers, divided by the number of the whole batch, give the same mean however the batch was cut.
 
-Legend: `B` sequences, `T` packed tokens, `N` examples, `O` options, `L` longest sequence, `D` hidden size, `C` classes,
-`M` tokens to predict, `V` vocabulary.
+Legend: `B` sequences, `T` packed tokens, `K` of them that a head asks for, `N` examples, `O` options, `L` longest
+sequence, `D` hidden size, `C` classes, `V` vocabulary.
 """
 
 from typing import Literal, NamedTuple, Protocol
@@ -25,7 +25,8 @@ from trainables.text_to_text import LabelWords
 class Encoded(NamedTuple):
     """What a head sees."""
 
-    hidden_TD: Tensor
+    hidden_KD: Tensor
+    """Of the tokens that it asked for, in that order."""
     packed: Packed
     embeddings_VD: Tensor
     """The encoder's own embedding matrix, to decode with."""
@@ -35,35 +36,57 @@ Summary = Literal["first", "mean"]
 """What stands for a whole sequence: its first token, or the mean over its tokens, special ones included."""
 
 
-def _summaries(encoded: Encoded, summary: Summary) -> Tensor:
-    """[B, D], a vector a sequence."""
-    hidden_TD, packed = encoded.hidden_TD, encoded.packed
-    if summary == "first":
-        return hidden_TD.index_select(0, packed.starts_B)
-    lengths_B = packed.runs.bounds_B1.diff()
-    return torch.segment_reduce(hidden_TD.float(), "mean", lengths=lengths_B.long(), unsafe=True).to(hidden_TD.dtype)
-
-
 class Head(Protocol):
     """Scores from hidden states, and the summed loss of the scores."""
+
+    def wanted(self, packed: Packed) -> Tensor | None:
+        """The places of the tokens that it asks for; None for all."""
 
     def __call__(self, encoded: Encoded) -> Tensor: ...
 
     def loss(self, logits: Tensor, packed: Packed) -> Tensor: ...
 
 
-class ClassificationHead(nn.Module):
+class _OfSequences(nn.Module):
+    """A head that looks at one vector a sequence."""
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__()
+        self.summary = summary
+
+    def wanted(self, packed: Packed) -> Tensor | None:
+        return packed.starts_B if self.summary == "first" else None
+
+    def summaries(self, encoded: Encoded) -> Tensor:
+        """[B, D]"""
+        hidden_KD = encoded.hidden_KD
+        if self.summary == "first":
+            return hidden_KD
+        lengths_B = encoded.packed.runs.bounds_B1.diff()
+        return torch.segment_reduce(hidden_KD.float(), "mean", lengths=lengths_B.long(), unsafe=True).to(hidden_KD.dtype)
+
+
+class _OfLabelled(nn.Module):
+    """A head that looks at the tokens that have a target."""
+
+    def wanted(self, packed: Packed) -> Tensor:
+        return packed.labelled_K
+
+    def loss(self, logits_KC: Tensor, packed: Packed) -> Tensor:
+        return cross_entropy(logits_KC, packed.targets[packed.labelled_K], reduction="sum")
+
+
+class ClassificationHead(_OfSequences):
     """Logits [B, C] from the summary of each sequence; the loss is summed over examples."""
 
     def __init__(self, hidden_size: int, num_classes: int, dropout: float, summary: Summary) -> None:
-        super().__init__()
+        super().__init__(summary)
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
-        self.summary = summary
 
     def forward(self, encoded: Encoded) -> Tensor:
-        summary_BD = self.dropout(_summaries(encoded, self.summary))
+        summary_BD = self.dropout(self.summaries(encoded))
         logits_BC: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(summary_BD))))
         return logits_BC.float()
 
@@ -71,18 +94,17 @@ class ClassificationHead(nn.Module):
         return cross_entropy(logits_BC, packed.targets[packed.example_B], reduction="sum")
 
 
-class ChoiceHead(nn.Module):
+class ChoiceHead(_OfSequences):
     """One score [B] an option, from the summary of its sequence; the loss is summed over questions."""
 
     def __init__(self, hidden_size: int, dropout: float, summary: Summary) -> None:
-        super().__init__()
+        super().__init__(summary)
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, 1)
         self.dropout = nn.Dropout(dropout)
-        self.summary = summary
 
     def forward(self, encoded: Encoded) -> Tensor:
-        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(_summaries(encoded, self.summary)))))
+        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(self.summaries(encoded)))))
         return logits_B1.squeeze(1).float()
 
     def loss(self, logits_B: Tensor, packed: Packed) -> Tensor:
@@ -91,8 +113,8 @@ class ChoiceHead(nn.Module):
         return cross_entropy(logits_NO.index_put((packed.example_B, packed.option_B), logits_B), packed.targets, reduction="sum")
 
 
-class TaggingHead(nn.Module):
-    """Logits [T, C] of every token; the loss is summed over tokens with a tag."""
+class TaggingHead(_OfLabelled):
+    """Logits [K, C] of the tokens that have a tag, in order; the loss is summed over them."""
 
     def __init__(self, hidden_size: int, num_classes: int, dropout: float) -> None:
         super().__init__()
@@ -100,11 +122,8 @@ class TaggingHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, encoded: Encoded) -> Tensor:
-        logits_TC: Tensor = self.classifier(self.dropout(encoded.hidden_TD))
-        return logits_TC.float()
-
-    def loss(self, logits_TC: Tensor, packed: Packed) -> Tensor:
-        return cross_entropy(logits_TC, packed.targets, ignore_index=IGNORED, reduction="sum")
+        logits_KC: Tensor = self.classifier(self.dropout(encoded.hidden_KD))
+        return logits_KC.float()
 
 
 class SpanHead(nn.Module):
@@ -114,8 +133,11 @@ class SpanHead(nn.Module):
         super().__init__()
         self.qa_outputs = nn.Linear(hidden_size, 2)
 
+    def wanted(self, _packed: Packed) -> None:
+        return None
+
     def forward(self, encoded: Encoded) -> Tensor:
-        logits_T2: Tensor = self.qa_outputs(encoded.hidden_TD)
+        logits_T2: Tensor = self.qa_outputs(encoded.hidden_KD)
         return logits_T2.float()
 
     def loss(self, logits_T2: Tensor, packed: Packed) -> Tensor:
@@ -125,8 +147,8 @@ class SpanHead(nn.Module):
         return cross_entropy(logits_BL2, packed.targets, reduction="sum") / 2
 
 
-class MaskedTokenHead(nn.Module):
-    """Logits [M, V] of the tokens that have a target, in order; the decoder is the encoder's own embedding matrix."""
+class MaskedTokenHead(_OfLabelled):
+    """Logits [K, V] of the tokens that have a target, in order; the decoder is the encoder's own embedding matrix."""
 
     def __init__(self, hidden_size: int, vocabulary_size: int, layer_norm_eps: float) -> None:
         super().__init__()
@@ -135,11 +157,7 @@ class MaskedTokenHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def forward(self, encoded: Encoded) -> Tensor:
-        hidden_MD = encoded.hidden_TD[encoded.packed.targets != IGNORED]
-        return linear(self.layer_norm(gelu(self.dense(hidden_MD))), encoded.embeddings_VD, self.bias).float()
-
-    def loss(self, logits_MV: Tensor, packed: Packed) -> Tensor:
-        return cross_entropy(logits_MV, packed.targets[packed.targets != IGNORED], reduction="sum")
+        return linear(self.layer_norm(gelu(self.dense(encoded.hidden_KD))), encoded.embeddings_VD, self.bias).float()
 
 
 def num_averaged(features: Features) -> int:
@@ -151,6 +169,17 @@ def num_averaged(features: Features) -> int:
             return features.num_examples
         case _:
             return len(features.second_segment)
+
+
+def num_wanted(features: Features) -> int:
+    """How many tokens of a batch a head asks for, where one token stands for a sequence."""
+    match features.kind:
+        case "classification" | "multiple_choice":
+            return len(features.second_segment)
+        case "tagging" | "mlm":
+            return int(np.count_nonzero(features.targets != IGNORED))
+        case _:
+            return len(features.token_ids)
 
 
 def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int, summary: Summary = "first") -> nn.Module:

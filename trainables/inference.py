@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.features import IGNORED, Features
+from trainables.features import Features
 from trainables.model import Model
 from trainables.packing import Indices, Packed, pack, split_units
 from trainables.ranks import gathered, rank_and_number
@@ -24,17 +24,18 @@ MAX_TOKENS = 8192
 def predict(model: Model, features: Features, task: str, max_tokens: int = MAX_TOKENS) -> NDArray[Any]:
     """What the head of `task` says of each sequence or token, in the order of `features`.
 
-    float32: classification [S, C], multiple choice [S], tagging [T, C], span_qa [T, 2]. mlm: int32 [T], the likeliest token
-    where there is a target, elsewhere -1.
+    float32: classification [S, C], multiple choice [S], span_qa [T, 2], tagging [T, C]. mlm: int32 [T], the likeliest token. The last two
+    where there is a target; elsewhere -1.
     """
-    is_by_token = features.kind in ("tagging", "span_qa", "mlm")
+    is_labelled = features.kind in ("tagging", "mlm")
+    is_by_token = is_labelled or features.kind == "span_qa"
 
     def parts() -> Iterator[tuple[Indices, NDArray[Any]]]:
         for packed in _packs(model, features, max_tokens):
             logits = model.logits(packed, task)
-            if features.kind == "mlm":
-                logits = torch.full_like(packed.targets, -1).masked_scatter(packed.targets != IGNORED, logits.argmax(1)).to(torch.int32)
-            yield packed.rows_T if is_by_token else packed.sequences_B, logits.cpu().numpy()
+            said = logits.argmax(1).to(torch.int32) if features.kind == "mlm" else logits
+            rows_T = packed.rows_T[packed.labelled_K.cpu().numpy()] if is_labelled else packed.rows_T
+            yield rows_T if is_by_token else packed.sequences_B, said.cpu().numpy()
 
     return _in_order(parts(), len(features.token_ids) if is_by_token else len(features.second_segment))
 
@@ -87,12 +88,12 @@ def _packs(model: Model, features: Features, max_tokens: int) -> Iterator[Packed
 
 @torch.no_grad()  # not inference_mode: what sharded weights gather in it could not be trained afterwards
 def _in_order(parts: Iterable[tuple[Indices, NDArray[Any]]], num_rows: int) -> NDArray[Any]:
-    """One array of what all ranks computed, each part at its rows."""
+    """One array of what all ranks computed, each part at its rows, and -1 at rows of none."""
     whole: NDArray[Any] | None = None
     mine: list[Indices] = []
     for rows, values in parts:
         if whole is None:
-            whole = np.empty((num_rows, *values.shape[1:]), values.dtype)
+            whole = np.full((num_rows, *values.shape[1:]), -1, values.dtype)
         whole[rows] = values
         mine.append(rows)
     assert whole is not None, "a split has sequences"

@@ -1,6 +1,6 @@
 """An encoder with a head for each task: loading, running on packed sequences, saving.
 
-Legend: `B` sequences, `T` packed tokens, `D` hidden size, `V` vocabulary.
+Legend: `B` sequences, `T` packed tokens, `K` of them that a head asks for, `D` hidden size, `V` vocabulary.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from trainables.dropout import replace_dropouts
-from trainables.family import FAMILIES
+from trainables.family import FAMILIES, last_attention
 from trainables.flops import EncoderShape
 from trainables.head_files import HEADS_FILE, HeadShape, read_shapes, write_shapes
 from trainables.heads import Encoded, Head, make_head
 from trainables.layers import Rule, depth_of, is_trained
+from trainables.narrowing import make_narrow
 from trainables.packing import ATTENTION, Packed
 from trainables.pretrained import NO_CODE
 from trainables.text_to_text import Decoder, LabelWords, load_decoder, save_decoder, unpacked
@@ -48,6 +49,10 @@ class Model(nn.Module):
         replace_dropouts(encoder)
         if self.family.prepare is not None:
             self.family.prepare(encoder)
+        self.is_narrow = self.shape.is_narrow
+        """Whether the last layer goes on with what a head asks for alone, where a caller does not forbid it."""
+        if self.is_narrow:
+            make_narrow(last_attention(encoder))
         self.shapes = {shape.task: shape for shape in heads}
         self.heads = nn.ModuleDict({shape.task: head for shape, head in heads.items()})
         self.precision = precision
@@ -74,15 +79,19 @@ class Model(nn.Module):
     def _logits(self, packed: Packed, task: str, kept_TD: Tensor | None = None) -> Tensor:
         embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
         head = self._head(task)
+        wanted_K = None if isinstance(head, LabelWords) else head.wanted(packed)
         with self._casting():
-            hidden_TD = self.hidden(packed) if kept_TD is None else self._above_frozen(kept_TD, packed)
+            hidden_KD = self.hidden(packed, -1, wanted_K) if kept_TD is None else self._above_frozen(kept_TD, packed, wanted_K)
             if isinstance(head, LabelWords):
                 assert self.decoder is not None, "a model that writes has a decoder"
-                return head.answer(self.decoder, unpacked(hidden_TD, packed, embeddings.weight), packed, self.form)
-            return head(Encoded(hidden_TD, packed, embeddings.weight))
+                return head.answer(self.decoder, unpacked(hidden_KD, packed, embeddings.weight), packed, self.form)
+            return head(Encoded(hidden_KD, packed, embeddings.weight))
 
-    def hidden(self, packed: Packed, layer: int = -1) -> Tensor:
-        """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer."""
+    def hidden(self, packed: Packed, layer: int = -1, wanted_K: Tensor | None = None) -> Tensor:
+        """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer.
+
+        With `wanted_K`, places of tokens, [K, D]: theirs alone.
+        """
         if not -1 - self.num_layers <= layer <= self.num_layers:
             raise ValueError(f"layer {layer} was asked for, but the encoder has {self.num_layers}; 0 is its embeddings, -1 its last layer")
         positions = packed.position_ids_T + self.family.first_position(self.encoder.config)
@@ -92,22 +101,36 @@ class Model(nn.Module):
                 input_ids=self._filled(packed.token_ids_T)[None],
                 position_ids=self._filled(positions)[None],
                 token_type_ids=self._filled(segments)[None],
-                runs=packed.runs,
                 output_hidden_states=layer != -1,
+                **self._for_layers(packed, wanted_K if layer == -1 else None),
             )
         hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
-        return hidden.squeeze(0)[: len(packed.token_ids_T)]
+        return self._of_wanted(hidden.squeeze(0), packed, wanted_K, is_last=layer == -1)
 
-    def _above_frozen(self, kept_TD: Tensor, packed: Packed) -> Tensor:
+    def _above_frozen(self, kept_TD: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
         if self._num_frozen == self.num_layers:
-            return kept_TD
+            return self._of_wanted(kept_TD, packed, wanted_K, is_last=False)
         assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
-        return self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, packed.runs)[: len(kept_TD)]
+        for_layers = self._for_layers(packed, wanted_K)
+        hidden = self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, **for_layers)
+        return self._of_wanted(hidden, packed, wanted_K, is_last=True)
+
+    def _for_layers(self, packed: Packed, wanted_K: Tensor | None) -> dict[str, object]:
+        """What each layer is called with."""
+        if wanted_K is None or not self.is_narrow:
+            return {"runs": packed.runs}
+        return {"runs": packed.runs, "rows_K": self._filled(wanted_K)}
+
+    def _of_wanted(self, hidden: Tensor, packed: Packed, wanted_K: Tensor | None, *, is_last: bool) -> Tensor:
+        """The wanted rows, which are all that the last layer gives where it is narrow."""
+        if wanted_K is None:
+            return hidden[: len(packed.token_ids_T)]
+        return hidden[: len(wanted_K)] if is_last and self.is_narrow else hidden.index_select(0, wanted_K)
 
     def _filled(self, row_T: Tensor) -> Tensor:
         """The row with its last token so often again, behind all sequences, that rows have few different lengths: on a CPU, each
         bfloat16 product of a shape not seen before is compiled, which takes longer than the product. A sixteenth more at most."""
-        if self.device.type != "cpu" or self.precision != "bfloat16":
+        if self.device.type != "cpu" or self.precision != "bfloat16" or not len(row_T):
             return row_T
         step = 2 ** int(math.log2(max(len(row_T) / 16, 1)))
         return torch.cat([row_T, row_T[-1:].expand(-len(row_T) % step, *row_T.shape[1:])])

@@ -18,7 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from trainables.dropout_attention import Block, cut_blocks, dropout_attention, rows_of
-from trainables.features import Features
+from trainables.features import IGNORED, Features
 
 ATTENTION = "packed"
 """Name under which transformers finds `packed_attention`."""
@@ -71,6 +71,8 @@ class Packed:
     """The place of each sequence among those of its example."""
     targets: Tensor
     """classification, multiple choice: [N]; tagging, mlm: [T]; span_qa: [B, 2]; empty where the features have none."""
+    labelled_K: Tensor
+    """tagging, mlm: the places of tokens with a target; else empty."""
     runs: Runs
     rows_T: Indices
     """The row of each token in the features."""
@@ -139,6 +141,8 @@ def pack(features: Features, sequences: Indices, device: torch.device) -> Packed
     sequence_T = np.repeat(np.arange(len(sequences_B)), lengths_B)
     positions_T = np.arange(bounds_B1[-1]) - bounds_B1[sequence_T]
     examples_N, example_B = np.unique(features.example[sequences_B], return_inverse=True)
+    targets = _targets_of(features, examples_N, sequences_B, rows_T)
+    is_by_token = features.kind in ("tagging", "mlm")
 
     def tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(device, non_blocking=True)
@@ -151,7 +155,8 @@ def pack(features: Features, sequences: Indices, device: torch.device) -> Packed
         starts_B=tensor(bounds_B1[:-1]),
         example_B=tensor(example_B),
         option_B=tensor(sequences_B - np.searchsorted(features.example, features.example[sequences_B])),
-        targets=tensor(_targets_of(features, examples_N, sequences_B, rows_T)),
+        targets=tensor(targets),
+        labelled_K=tensor(np.flatnonzero(targets != IGNORED) if is_by_token else np.empty(0)),
         runs=Runs(lengths_B=lengths_B, bounds_B1=tensor(bounds_B1).to(torch.int32)),
         rows_T=rows_T,
         sequences_B=sequences_B,

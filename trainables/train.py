@@ -20,6 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from trainables.features import Features
 from trainables.flops import step_flops
 from trainables.frozen_layers import Kept, States, keep_frozen, sum_of_squares
+from trainables.heads import num_wanted
 from trainables.interruption import InterruptedStageError, IsInterrupted, Reason, never
 from trainables.layers import Rule, depth_of, is_trained, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
@@ -248,7 +249,8 @@ def next_batch(
 def batch_flops(model: Model, trained: Rule, batch: Batch) -> float:
     """Of a step on a whole batch."""
     num_kept = trained.num_frozen_layers if batch.kept_TD is not None else 0
-    return step_flops(model.shape, trained, len(batch.features.token_ids), sum_of_squares(batch.features), num_kept)
+    features = batch.features
+    return step_flops(model.shape, trained, len(features.token_ids), sum_of_squares(features), num_wanted(features), num_kept)
 
 
 def outcome(progress: Progress, spec: "TrainSpec", status: Literal["done", "pruned"], seconds_before: float, effort: Effort) -> Trained:

@@ -252,7 +252,7 @@ def test_the_passes_of_benchmarks_are_counted(tmp_path):
     shape = HUB["FacebookAI/xlm-roberta-base"].shape
 
     def flops(length: float, root_mean_square: float) -> float:
-        return step_flops(shape, Rule(13), length, root_mean_square**2)
+        return step_flops(shape, Rule(13), length, root_mean_square**2, length)
 
     texts = flops(40.5, 42.3) + flops(54.8, 56.7)
     expected = 2 * 20 * 6 * 9 * (texts + 2 * flops(64, 64)) + MIN_BLOCKS * 6 * 9 * flops(64, 64)
@@ -285,5 +285,6 @@ def test_files_are_counted_and_remembered(tmp_path):
     lengths = [-(-len(each.prompt + option) // 4) + 4 for each in examples for option in each.options]
     batches = 32 * 5 / 40  # over all examples: five steps, which are four epochs
     shape = HUB["FacebookAI/xlm-roberta-base"].shape
-    expected = step_flops(shape, Rule(0), batches * sum(lengths), batches * sum(length**2 for length in lengths))
+    tokens, squares = batches * sum(lengths), batches * sum(length**2 for length in lengths)
+    expected = step_flops(shape, Rule(0), tokens, squares, batches * len(lengths))
     assert first.training_flops == pytest.approx(expected)

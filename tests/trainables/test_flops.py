@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.trainables.toy_training import toy_features, toy_model
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape, step_flops
+from trainables.heads import num_wanted
 from trainables.layers import Rule, rule_of
 from trainables.packing import pack
 
@@ -29,11 +30,12 @@ def test_counted_operations_are_those_that_run(family: str, layers_trained: str,
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(pack(features, np.arange(len(lengths)), torch.device("cpu")), "classify").backward()
     # beside the encoder there is a small head
-    assert step_flops(model.shape, rule, int(lengths.sum()), int((lengths**2).sum())) == pytest.approx(counter.get_total_flops(), rel=0.01)
+    counted = step_flops(model.shape, rule, int(lengths.sum()), int((lengths**2).sum()), num_wanted(features))
+    assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
 def test_attention_costs_the_square_of_the_length() -> None:
     """Two products forward and four backward, each of 2 x length x length x hidden size operations."""
     shape, everything = EncoderShape(num_layers=2, hidden_size=8, intermediate_size=16), Rule(0)
-    with_attention, without = step_flops(shape, everything, 30, 20**2 + 10**2), step_flops(shape, everything, 30, 0)
+    with_attention, without = step_flops(shape, everything, 30, 20**2 + 10**2, 2), step_flops(shape, everything, 30, 0, 2)
     assert with_attention - without == 2 * 6 * 2 * (20**2 + 10**2) * 8

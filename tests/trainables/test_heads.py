@@ -44,14 +44,14 @@ def test_summed_losses_make_the_mean(kind: str, max_tokens: int, tmp_path: Path)
 
 
 def logits_in_order(model: Model, features: Features, max_tokens: int) -> torch.Tensor:
-    """What the head gives for rows of at most so many tokens, in the order of the features; of masked tokens where there is a target."""
+    """What the head gives for rows of at most so many tokens, in the order of the features; of tags and masks, where there is a target."""
     logits, places = [], []
     for part in split_units(features, max_tokens):
         packed = pack(features, part, model.device)
         with torch.inference_mode():
             logits.append(model.logits(packed, SHAPES[features.kind].task))
         place = packed.sequences_B if features.kind in ("classification", "multiple_choice") else packed.rows_T
-        places.append(place[packed.targets != IGNORED] if features.kind == "mlm" else place)
+        places.append(place[packed.labelled_K.numpy()] if features.kind in ("tagging", "mlm") else place)
     return torch.cat(logits)[np.argsort(np.concatenate(places))]
 
 

@@ -30,7 +30,13 @@ def first_position(_config: PreTrainedConfig) -> int:
 
 def shape(config: PreTrainedConfig) -> EncoderShape:
     return EncoderShape(
-        config.num_layers, config.d_model, config.d_ff, is_prenorm=True, is_gated=True, attention_size=config.num_heads * config.d_kv
+        config.num_layers,
+        config.d_model,
+        config.d_ff,
+        is_prenorm=True,
+        is_gated=True,
+        attention_size=config.num_heads * config.d_kv,
+        is_narrow=False,
     )
 
 

@@ -16,7 +16,6 @@ from trainables.models.xlm_roberta import config_fields, first_position, train_t
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from trainables.packing import Runs
     from trainables.specs import InitSpec
 
 
@@ -28,8 +27,8 @@ def shape(config: PreTrainedConfig) -> EncoderShape:
     return shape_of(config)._replace(is_prenorm=True)
 
 
-def run_layers_and_norm(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, runs: Runs) -> Tensor:
-    normalised: Tensor = encoder.encoder.LayerNorm(run_layers(encoder, hidden_TD, first, runs))
+def run_layers_and_norm(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, **for_layers: object) -> Tensor:
+    normalised: Tensor = encoder.encoder.LayerNorm(run_layers(encoder, hidden_TD, first, **for_layers))
     return normalised
 
 
