@@ -22,10 +22,10 @@ def shape_of(config: PreTrainedConfig) -> EncoderShape:
     return EncoderShape(int(config.num_hidden_layers), int(config.hidden_size), int(config.intermediate_size))
 
 
-def run_layers(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, **for_layers: object) -> Tensor:
-    """Layers as BERT has them, from number `first` on."""
+def run_layers(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, end: int, **for_layers: object) -> Tensor:
+    """Layers as BERT has them, from number `first` to the one before `end`."""
     states = hidden_TD[None]
-    for layer in encoder.encoder.layer[first:]:
+    for layer in encoder.encoder.layer[first:end]:
         states = layer(states, None, **for_layers)
     return states.squeeze(0)
 
@@ -45,8 +45,8 @@ class Family:
     `shape(config)` is what operations are counted from; where it `is_narrow`, the last layer is as `last_attention` has it.
     `adapted`: the projections of queries and values, by the ends of their names. `prepare(encoder)` makes an encoder read packed
     sequences, where attention alone does not do it. `has_position_bias`: attention adds something to its scores.
-    `run_layers(encoder, hidden_TD, first, ...)` runs the layers from number `first` on, which get what else it is given; None where
-    these need something of the first.
+    `run_layers(encoder, hidden_TD, first, end, ...)` runs the layers from number `first` to the one before `end`, which get what else it
+    is given; None where layers need something of the first.
     `make_config(spec, vocabulary_size)` shapes a random encoder and `train_tokenizer(texts, vocabulary_size, max_length)`
     makes the tokenizer that goes with it.
     """

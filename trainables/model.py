@@ -94,25 +94,28 @@ class Model(nn.Module):
         """
         if not -1 - self.num_layers <= layer <= self.num_layers:
             raise ValueError(f"layer {layer} was asked for, but the encoder has {self.num_layers}; 0 is its embeddings, -1 its last layer")
+        layer %= self.num_layers + 1
         positions = packed.position_ids_T + self.family.first_position(self.encoder.config)
         segments = packed.segments_T if self.family.has_segments else torch.zeros_like(packed.segments_T)
+        read = {"input_ids": packed.token_ids_T, "position_ids": positions, "token_type_ids": segments}
+        read_1T = {name: self._filled(row_T)[None] for name, row_T in read.items()}
+        is_last = layer == self.num_layers
+        for_layers = self._for_layers(packed, wanted_K if is_last else None)
         with self._casting():
-            output = self.encoder(
-                input_ids=self._filled(packed.token_ids_T)[None],
-                position_ids=self._filled(positions)[None],
-                token_type_ids=self._filled(segments)[None],
-                output_hidden_states=layer != -1,
-                **self._for_layers(packed, wanted_K if layer == -1 else None),
-            )
-        hidden: Tensor = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
-        return self._of_wanted(hidden.squeeze(0), packed, wanted_K, is_last=layer == -1)
+            if is_last:
+                hidden = self.encoder(**read_1T, **for_layers).last_hidden_state.squeeze(0)
+            elif self.family.run_layers is not None:  # none of those above
+                hidden = self.family.run_layers(self.encoder, self.encoder.embeddings(**read_1T).squeeze(0), 0, layer, **for_layers)
+            else:
+                hidden = self.encoder(**read_1T, **for_layers, output_hidden_states=True).hidden_states[layer].squeeze(0)
+        return self._of_wanted(hidden, packed, wanted_K, is_last=is_last)
 
     def _above_frozen(self, kept_TD: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
         if self._num_frozen == self.num_layers:
             return self._of_wanted(kept_TD, packed, wanted_K, is_last=False)
         assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
         for_layers = self._for_layers(packed, wanted_K)
-        hidden = self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, **for_layers)
+        hidden = self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, self.num_layers, **for_layers)
         return self._of_wanted(hidden, packed, wanted_K, is_last=True)
 
     def _for_layers(self, packed: Packed, wanted_K: Tensor | None) -> dict[str, object]:

@@ -27,9 +27,9 @@ def shape(config: PreTrainedConfig) -> EncoderShape:
     return shape_of(config)._replace(is_prenorm=True)
 
 
-def run_layers_and_norm(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, **for_layers: object) -> Tensor:
-    normalised: Tensor = encoder.encoder.LayerNorm(run_layers(encoder, hidden_TD, first, **for_layers))
-    return normalised
+def run_layers_and_norm(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, end: int, **for_layers: object) -> Tensor:
+    states = run_layers(encoder, hidden_TD, first, end, **for_layers)
+    return encoder.encoder.LayerNorm(states) if end == encoder.config.num_hidden_layers else states
 
 
 FAMILY = Family(
