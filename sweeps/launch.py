@@ -1,8 +1,10 @@
 """Runs a walk on a Ray cluster: one Tuner for the whole plan, actors kept warm from stage to stage."""
 
+import importlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -49,6 +51,8 @@ def cluster(resources: Resources) -> Iterator[int]:
         os.environ.setdefault(name, value)
     import ray  # seconds to import: verbs that run nothing never pay for it
 
+    # what `run_walk` needs takes a second to import, while this thread waits for Ray's processes
+    threading.Thread(target=importlib.import_module, args=("sweeps.plan_searcher",), daemon=True).start()
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:
@@ -98,10 +102,12 @@ def run_walk(
     import ray  # as in `cluster`
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 
+    from sweeps.ahead import ReadAhead
     from sweeps.plan_searcher import PlanSearcher, Steps
 
     nodes = NodeWatch(ray.nodes, _worker(resources, resources.least_gpus))
-    searcher = PlanSearcher(walk, store, make_job, journal, GpuShares(resources.gpus_per_worker), leases, brakes, nodes)
+    shares = GpuShares(resources.gpus_per_worker)
+    searcher = PlanSearcher(walk, store, make_job, journal, shares, leases, brakes, nodes, ReadAhead())
     with scratch_folder() as scratch:
         tuner = Tuner(
             _trial(resources),

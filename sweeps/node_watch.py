@@ -50,6 +50,8 @@ class NodeWatch:
         if ended - self._ended:
             self._ended_at_s = self._looked_at_s
         self._ended, self._is_alone = ended, len(nodes) <= 1
+        self.with_gpus = tuple(node["NodeID"] for node in nodes if node["Alive"] and node["Resources"].get("GPU"))
+        """Machines."""
         self._has_room = any(node["Alive"] and self._holds(node["Resources"]) for node in nodes)
 
     def _holds(self, resources: Mapping[str, float]) -> bool:

@@ -10,6 +10,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from sweeps.ahead import Ahead
 from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
@@ -67,6 +68,7 @@ class PlanSearcher(Searcher):
         leases: Leases,
         brakes: Brakes,
         nodes: NodeWatch,
+        ahead: Ahead,
     ) -> None:
         super().__init__()
         self._walk = walk
@@ -77,6 +79,7 @@ class PlanSearcher(Searcher):
         self._leases = leases
         self._brakes = brakes
         self._nodes = nodes
+        self._ahead = ahead
         self._elsewhere: dict[str, Request] = {}
         """Stages that other drivers build."""
         self._looked_at_s = time.monotonic()
@@ -105,6 +108,7 @@ class PlanSearcher(Searcher):
         job = self._make_job(request, gpus)
         self._handed_out[trial_id] = _HandedOut(request, job.num_devices, time.monotonic())
         self._journal.started(request)
+        self._ahead.look(job, self._nodes.with_gpus)
         return {"job": job.model_dump_json(), "gpus": gpus}
 
     def brake(self) -> None:

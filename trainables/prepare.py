@@ -1,10 +1,12 @@
 """Examples to token ids, for every kind of task, made once per machine and mapped into memory by every trial."""
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, cast
@@ -58,14 +60,37 @@ def prepare(
     key = content_key("features", identity | _versions())
     path = Path(cache) / "features" / f"{key}.arrow"
     if not path.exists():
-        loaded = load_examples(data, folder, artifact=artifact)
-        task = with_labels(TASKS.load(data.task), data, folder)
-        if written_for is None:
-            made = make_features(task, loaded.examples, tokenizer, max_length, purpose)
-        else:
-            made = written_features(written_for, task, cast(Sequence[Text | Choice], loaded.examples), tokenizer, max_length)
-        write_prepared(path, made._replace(dropped=loaded.dropped))
+        with _one_at_a_time(path):
+            if not path.exists():
+                write_prepared(path, _made(data, folder, tokenizer, max_length, purpose, artifact, written_for))
     return read_prepared(path)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Among the processes of this machine: who comes while another makes the file waits for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back with the process, however that ends
+        yield
+
+
+def _made(
+    data: DataSpec,
+    folder: str | Path | None,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    purpose: Purpose,
+    artifact: Path | None,
+    written_for: str | None,
+) -> Prepared:
+    loaded = load_examples(data, folder, artifact=artifact)
+    task = with_labels(TASKS.load(data.task), data, folder)
+    if written_for is None:
+        made = make_features(task, loaded.examples, tokenizer, max_length, purpose)
+    else:
+        made = written_features(written_for, task, cast(Sequence[Text | Choice], loaded.examples), tokenizer, max_length)
+    return made._replace(dropped=loaded.dropped)
 
 
 @functools.cache

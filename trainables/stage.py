@@ -18,6 +18,7 @@ from trainables.data import load_examples
 from trainables.devices import device_memory_bytes, device_name, peak_memory_bytes, reset_peak_memory
 from trainables.evaluate import evaluate_dev, load_dev_set, run_evaluation
 from trainables.examples import texts_of
+from trainables.feature_file import Prepared
 from trainables.head_files import HeadShape
 from trainables.interruption import IsInterrupted, never
 from trainables.manifest import Cost, CurvePoint, DataUse, Effort, Manifest, Measurement
@@ -94,6 +95,21 @@ def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrup
         return manifest
 
 
+def make_ready(job: Job, store: Store) -> None:
+    """Puts on this machine what a training or an evaluation will read: its encoder's files, and its examples as tokens."""
+    assert isinstance(job.spec, TrainSpec | EvaluateSpec), "others read nothing that lasts"
+    source = _source(job.spec.encoder, job, store)
+    tokenizer = _tokenizer(source)
+    if isinstance(job.spec, TrainSpec):
+        _prepared(job.spec, job, store, tokenizer)
+        scored: list[tuple[str | None, DataSpec]] = [(head_name(each.train.task), dev) for each in job.spec.mixture for dev in each.dev]
+    else:
+        scored = [(job.spec.head, data) for data in (*job.spec.data, *job.spec.threshold_data)]
+    for head, data in scored:
+        written_for = None if job.spec.form is None else head
+        prepare(data, job.data, tokenizer, job.spec.max_length, "score", job.cache, written_for=written_for)
+
+
 def _run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrupted) -> Manifest:
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
@@ -142,23 +158,10 @@ def _train(
     source = _source(spec.encoder, job, store)
     tokenizer = _tokenizer(source)
     _check_length(spec, tokenizer)
-    cache = Path(job.cache)
     is_written = spec.form is not None
-    prepared = [
-        prepare(
-            entry.train,
-            job.data,
-            tokenizer,
-            spec.max_length,
-            "train",
-            cache,
-            _artifact(entry.train, store),
-            head_name(entry.train.task) if is_written else None,
-        )
-        for entry in spec.mixture
-    ]
+    prepared = _prepared(spec, job, store, tokenizer)
     dev_sets = [
-        load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, cache, is_written)
+        load_dev_set(head_name(entry.train.task), dev, job.data, tokenizer, spec.max_length, job.cache, is_written)
         for entry in spec.mixture
         for dev in entry.dev
     ]
@@ -206,6 +209,23 @@ def _train(
         effort=Effort(**trained.effort._asdict()),
         seconds_before=trained.seconds_before,
     )
+
+
+def _prepared(spec: TrainSpec, job: Job, store: Store, tokenizer: PreTrainedTokenizerBase) -> list[Prepared]:
+    """What each entry of the mixture trains on."""
+    return [
+        prepare(
+            entry.train,
+            job.data,
+            tokenizer,
+            spec.max_length,
+            "train",
+            job.cache,
+            _artifact(entry.train, store),
+            None if spec.form is None else head_name(entry.train.task),
+        )
+        for entry in spec.mixture
+    ]
 
 
 def _evaluate(spec: EvaluateSpec, job: Job, store: Store, device: torch.device, folder: Path) -> Outcome:
