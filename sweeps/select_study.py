@@ -17,7 +17,7 @@ from sweeps.events import Event, RunContext, Selected, StudyFinished
 from sweeps.journal import Journal
 from sweeps.ladder import PRIOR_RUNG, Ladder, Transfer
 from sweeps.marks import mark_lines
-from sweeps.opened import Opened, driving, open_store, retries_of
+from sweeps.opened import Opened, driving, open_store, retries_of, walk_store
 from sweeps.plan import Steps, plan_study
 from sweeps.progress import Progress
 from sweeps.results import VARIANT
@@ -226,6 +226,8 @@ def _notes(opened: Opened) -> tuple[str, ...]:
     """What limits a choice."""
     builder, study = opened.builder, opened.study
     notes = ["choices look at the examples that the study scores: the gains here are estimates to choose by, not results to publish"]
+    if walk_store(opened)[0].is_finished:
+        notes.append("the whole study is in the store: where its report says otherwise, believe the report")
     varied = [target for target in study.targets if set(builder.axes.ways(target)) != {VARIANT}]
     if varied:
         notes.append(f"of {', '.join(varied)} the first variant alone was looked at")

@@ -1,4 +1,4 @@
-"""Every `polystilts` command of README and docs, run as it stands, one page after the other, beside a small study that bears their names."""
+"""Every `polystilts` command of README and docs is run as it stands, page after page, beside a small study that bears their names."""
 
 import json
 import os
@@ -109,6 +109,8 @@ def test_every_command_runs(place, monkeypatch):
                 assert (code, "is not being run" in said) == (2, True), (document.name, words, said)
             else:
                 assert code == 0, (document.name, words, said)
+            if words[0] == "select":
+                assert "the whole study is in the store" in said
             if words[0] == "init":
                 study.write_text(STUDY)  # the reader's own is for the hub
     assert json.loads(run(["status", "my_study.yaml", "--json"])[1])["state"]
