@@ -38,6 +38,14 @@ from trainables.stage_log import has_ended, log_path
 from trainables.store import Store
 
 _LOOK_EVERY_S = 1.0
+
+
+def _stages(context: typer.Context, incomplete: str) -> list[str]:
+    """Keys that begin so, for shells: of a store in a folder, since an object store would keep them waiting."""
+    home = Home(Path(context.params.get("home") or DEFAULT_HOME), context.params.get("store"))
+    return sorted(path.stem for path in Path(home.store).glob(f"manifests/{incomplete}*.json"))
+
+
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
@@ -67,7 +75,12 @@ def schema() -> None:
 
 @app.command()
 def why(
-    what: Annotated[str, typer.Argument(metavar="STAGE|STUDY", help="A stage's key, or a study file: the stages that it would start now.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE|STUDY", help="A stage's key, or a study file: the stages that it would start now.", autocompletion=_stages
+        ),
+    ],
     home: HomeOption = DEFAULT_HOME,
     data: DataOption = None,
     store: StoreOption = None,
@@ -108,7 +121,7 @@ def _grouped(found: dict[str, Why]) -> list[tuple[list[str], Why]]:
 
 @app.command()
 def logs(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage's key, or the beginning of one.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage's key, or the beginning of one.", autocompletion=_stages)],
     is_followed: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the stage has ended.")] = False,
     home: HomeOption = DEFAULT_HOME,
     store: StoreOption = None,

@@ -55,6 +55,16 @@ def test_the_shell_completes_verbs_and_options(typed: str, found: list[str]) -> 
     assert CliRunner().invoke(app, [], prog_name="polystilts", env=asked).stdout.split() == found
 
 
+def test_the_shell_completes_keys_of_stages(tmp_path: Path) -> None:
+    (tmp_path / "store/manifests").mkdir(parents=True)
+    for key in ("train-12", "train-3", "init-4"):
+        (tmp_path / f"store/manifests/{key}.json").write_text("{}")
+    for verb in ("logs", "why"):
+        asked = {"_POLYSTILTS_COMPLETE": "complete_bash", "COMP_WORDS": f"polystilts {verb} tr", "COMP_CWORD": "2"}
+        asked["POLYSTILTS_HOME"] = str(tmp_path)
+        assert CliRunner().invoke(app, [], prog_name="polystilts", env=asked).stdout.split() == ["train-12", "train-3"]
+
+
 def test_with_a_folder_of_files_these_are_read_and_all_that_are_wrong_named(tmp_path: Path) -> None:
     folder = tmp_path / "data/snli_cad/NLI/all_combined"
     folder.mkdir(parents=True)
