@@ -27,12 +27,12 @@ class NotAhead:
 
 
 class ReadAhead:
-    """Has a process on each of the machines make ready what a stage reads, one stage after another, beside the one that trains."""
+    """Has a process on each of the machines make ready what a stage reads, beside the one that trains; best effort, one at a time."""
 
     def __init__(self) -> None:
-        self._readers: dict[str, Any] = {}
-        """By machine."""
         self._told: set[tuple[object, ...]] = set()
+        self._reading: dict[str, Any] = {}
+        """By machine, what is awaited of it."""
 
     def look(self, job: Job, nodes: Sequence[str]) -> None:
         """Returns at once."""
@@ -40,22 +40,21 @@ class ReadAhead:
             return
         inputs = (job.spec.encoder, data_of(job.spec), job.spec.max_length)
         for node in nodes:
-            if (node, *inputs) not in self._told:
+            if (node, *inputs) not in self._told and not self._is_reading(node):
                 self._told.add((node, *inputs))
-                self._reader(node).read.remote(job.model_dump_json())
+                # No CPUs, or it would wait for those that stages hold, and be a reason for the cluster to grow. No actor, for a machine
+                # that has one is never idle, and would not be given back.
+                place = NodeAffinitySchedulingStrategy(node, soft=False)
+                task = ray.remote(_read).options(num_cpus=0, max_retries=0, scheduling_strategy=place)
+                self._reading[node] = task.remote(job.model_dump_json())
 
-    def _reader(self, node: str) -> Any:
-        if node not in self._readers:
-            # no CPUs, or it would wait for those that stages hold, and be a reason for the cluster to grow
-            place = NodeAffinitySchedulingStrategy(node, soft=False)
-            self._readers[node] = ray.remote(_Reader).options(num_cpus=0, scheduling_strategy=place).remote()
-        return self._readers[node]
+    def _is_reading(self, node: str) -> bool:
+        return node in self._reading and not ray.wait([self._reading[node]], timeout=0)[0]
 
 
-class _Reader:
-    def read(self, job: str) -> None:
-        from trainables.stage import make_ready  # seconds to import; the driver only names this class
+def _read(text: str) -> None:
+    from trainables.stage import make_ready  # seconds to import; the driver only names this function
 
-        read = Job.model_validate_json(job)
-        with contextlib.suppress(Exception):  # the stage meets the same, and says so
-            make_ready(read, Store(read.store, Path(read.cache)))
+    job = Job.model_validate_json(text)
+    with contextlib.suppress(Exception):  # the stage meets the same, and says so
+        make_ready(job, Store(job.store, Path(job.cache)))
