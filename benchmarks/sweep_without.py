@@ -43,8 +43,8 @@ def run_padded(config: dict[str, Any]) -> None:
     sweeps.trial.run_trial(config)
 
 
-def padded_hidden(self: Model, packed: Packed, layer: int = -1) -> Tensor:
-    """As `Model.hidden`."""
+def padded_hidden(self: Model, packed: Packed, layer: int = -1, wanted_K: Tensor | None = None) -> Tensor:
+    """As `Model.hidden`; every layer is computed whole."""
     assert layer == -1, "the study has no retrieval"
     places = packed.sequence_T, packed.position_ids_T
     shape = len(packed.starts_B), packed.runs.longest
@@ -55,7 +55,7 @@ def padded_hidden(self: Model, packed: Packed, layer: int = -1) -> Tensor:
     with self._casting():
         output = self.encoder(input_ids=token_ids_BL, attention_mask=mask_BL, position_ids=position_ids_BL.expand(shape))
     hidden_TD: Tensor = output.last_hidden_state[places]
-    return hidden_TD
+    return hidden_TD if wanted_K is None else hidden_TD[wanted_K]
 
 
 def use_trial(run: Callable[[dict[str, Any]], None]) -> None:
