@@ -137,9 +137,11 @@ def measure(cell: Cell, num_steps: int, num_rounds: int, rate: float) -> dict[st
     found = interleave({name: functools.partial(timed, name) for name in CONTENDERS}, num_rounds)
     shape = EncoderShape(cell.size.num_layers, cell.size.hidden_size, cell.size.intermediate_size)
     num_tokens, squares = len(features.token_ids), int(np.square(np.diff(features.offsets)).sum())
-    flops = step_flops(shape, Rule(0), num_tokens, squares, num_wanted(features))
+    flops = {
+        name: step_flops(shape, Rule(0), num_tokens, squares, num_wanted(features) if name == OURS else num_tokens) for name in CONTENDERS
+    }
     clock = {name: statistics.median(taken.clock for taken in each) for name, each in found.items()}
-    return {name: Reached(num_tokens / seconds, flops / seconds / rate, peaks[name]) for name, seconds in clock.items()}
+    return {name: Reached(num_tokens / seconds, flops[name] / seconds / rate, peaks[name]) for name, seconds in clock.items()}
 
 
 def print_reached(reached: dict[str, Reached]) -> None:

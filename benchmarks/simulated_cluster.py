@@ -30,7 +30,6 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from sweeps.ahead import NotAhead
 from sweeps.brakes import NO_LIMITS, Brakes
 from sweeps.builder import SpecBuilder
 from sweeps.events import Event
@@ -131,7 +130,7 @@ class Driver:
         leases, shares = Leases(self.store.files, study.name), GpuShares(study.resources.gpus_per_worker)
         self._journal = Journal(walk, self.store, CountedEvents(), progress, leases, Retries(folder / "retries.jsonl"))
         self._searcher = PlanSearcher(
-            walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS), NodeWatch(lambda: (), {}), NotAhead()
+            walk, self.store, self._job, self._journal, shares, leases, Brakes([], NO_LIMITS), NodeWatch(lambda: (), {})
         )
         self._asked: Request | None = None
         self.took_s = 0.0

@@ -129,8 +129,10 @@ class CostModel:
             case TrainSpec() if encoder is not None:
                 return self._training(model, encoder.shape, spec)
             case EvaluateSpec() if encoder is not None:
-                scored = (*spec.data, *spec.threshold_data)
-                return Work(evaluation=sum(self._forward(model, encoder.shape, data, spec.max_length) for data in scored))
+                shape, scored = encoder.shape, (*spec.data, *spec.threshold_data)
+                if spec.retrieval is not None and shape.is_narrow:
+                    shape = shape._replace(num_layers=spec.retrieval.layer % (shape.num_layers + 1))
+                return Work(evaluation=sum(self._forward(model, shape, data, spec.max_length) for data in scored))
             case TransferSpec() if encoder is not None:
                 return Work(evaluation=self._transfer(model, encoder.shape, spec))
             case BenchmarkSpec() if encoder is not None:
@@ -166,7 +168,7 @@ class CostModel:
     def _transfer(self, model: str, shape: EncoderShape, spec: TransferSpec) -> float:
         amounts = (self.amount(model, data, spec.max_length) for data in spec.data)
         forward = Rule(shape.num_layers + 1)
-        return sum(_flops(shape, forward, each, min(each.num_units, spec.num_units)) for each in amounts if each is not None)
+        return sum(_flops(shape, forward, _whole(each), min(each.num_units, spec.num_units)) for each in amounts if each is not None)
 
     def _benchmark(self, model: str, shape: EncoderShape, spec: BenchmarkSpec) -> float:
         """Of all passes, those that warm up included."""
@@ -175,7 +177,7 @@ class CostModel:
         units = [Amount(1, length, length**2, wanted=length) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
         if "text" in spec.lengths:
             texts = (self.amount(model, data, spec.max_length) for data in spec.data)
-            units += [amount._replace(wanted=amount.tokens) for amount in texts if amount is not None]  # all layers are timed whole
+            units += [_whole(amount) for amount in texts if amount is not None]
         return passes * sum(_flops(shape, Rule(shape.num_layers + 1), unit, 1) for unit in units)
 
     def _forward(self, model: str, shape: EncoderShape, data: DataSpec, max_length: int) -> float:
@@ -328,6 +330,11 @@ def _largest(distribution: BaseDistribution) -> float | int | str:
 def _with_mixture(spec: TrainSpec, mixture: tuple[MixtureTask, ...]) -> TrainSpec:
     fields = {name: getattr(spec, name) for name in TrainSpec.model_fields}
     return TrainSpec.model_validate({**fields, "mixture": mixture})
+
+
+def _whole(amount: Amount) -> Amount:
+    """Where no head asks for some tokens alone."""
+    return amount._replace(wanted=amount.tokens)
 
 
 def _states_bytes(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:

@@ -157,7 +157,8 @@ def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Un
     task = TASKS.load(data.task)
     num_sequences = task.num_options or 1
     tokens, squares = num_sequences * min(mean, max_length), num_sequences * min(square, max_length) ** 2
-    amount = Amount(size.num_examples, tokens, squares, num_sequences if task.kind in ("classification", "multiple_choice") else tokens)
+    by_kind = {"classification": 1.0, "multiple_choice": num_sequences, "mlm": _MASKED_SHARE * tokens}
+    amount = Amount(size.num_examples, tokens, squares, by_kind.get(task.kind, tokens))
     return amount, tuple(unknown)
 
 

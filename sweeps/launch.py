@@ -1,10 +1,8 @@
 """Runs a walk on a Ray cluster: one Tuner for the whole plan, actors kept warm from stage to stage."""
 
-import importlib
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,8 +30,6 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    # Nobody waits for what reads ahead, so nobody needs to know that it was lost with its machine.
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
@@ -53,8 +49,6 @@ def cluster(resources: Resources) -> Iterator[int]:
         os.environ.setdefault(name, value)
     import ray  # seconds to import: verbs that run nothing never pay for it
 
-    # what `run_walk` needs takes a second to import, while this thread waits for Ray's processes
-    threading.Thread(target=importlib.import_module, args=("sweeps.plan_searcher",), daemon=True).start()
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:
@@ -104,12 +98,11 @@ def run_walk(
     import ray  # as in `cluster`
     from ray.tune import CheckpointConfig, RunConfig, TuneConfig, Tuner
 
-    from sweeps.ahead import ReadAhead
     from sweeps.plan_searcher import PlanSearcher, Steps
 
     nodes = NodeWatch(ray.nodes, _worker(resources, resources.least_gpus))
     shares = GpuShares(resources.gpus_per_worker)
-    searcher = PlanSearcher(walk, store, make_job, journal, shares, leases, brakes, nodes, ReadAhead())
+    searcher = PlanSearcher(walk, store, make_job, journal, shares, leases, brakes, nodes)
     with scratch_folder() as scratch:
         tuner = Tuner(
             _trial(resources),

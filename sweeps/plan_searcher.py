@@ -10,7 +10,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from sweeps.ahead import Ahead
+from sweeps.ahead import ReadAhead
 from sweeps.brakes import Brakes
 from sweeps.gpu_share import GpuShares
 from sweeps.journal import Journal
@@ -68,7 +68,6 @@ class PlanSearcher(Searcher):
         leases: Leases,
         brakes: Brakes,
         nodes: NodeWatch,
-        ahead: Ahead,
     ) -> None:
         super().__init__()
         self._walk = walk
@@ -79,7 +78,7 @@ class PlanSearcher(Searcher):
         self._leases = leases
         self._brakes = brakes
         self._nodes = nodes
-        self._ahead = ahead
+        self._ahead = ReadAhead()
         self._elsewhere: dict[str, Request] = {}
         """Stages that other drivers build."""
         self._looked_at_s = time.monotonic()

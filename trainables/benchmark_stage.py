@@ -114,8 +114,8 @@ class _Fact(NamedTuple):
 
 
 def _load(spec: BenchmarkSpec, arm: object, source: Source | None, device: torch.device) -> Callable[[Precision], Model]:
-    """How an arm is put onto the device, as an evaluation does; an architecture gets random weights. Every layer is computed whole, for
-    that is what others run."""
+    """How an arm is put onto the device, as an evaluation does, but with every layer whole, as others run it; an architecture gets random
+    weights."""
 
     def load(precision: Precision) -> Model:
         if source is not None and spec.head is not None:

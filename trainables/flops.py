@@ -21,7 +21,8 @@ class EncoderShape(NamedTuple):
     attention_size: int | None = None
     """Of queries, keys and values, over all attention heads; None where it is the hidden size."""
     is_narrow: bool = True
-    """Whether the last layer goes on above its attention with the tokens alone that a head asks for (`trainables.narrowing`)."""
+    """Whether nothing is computed that nobody asks for: above the last layer's attention all tokens but those that a head looks at
+    (`trainables.narrowing`), and the layers above the one whose states are wanted."""
 
     @property
     def layer_weights(self) -> int:

@@ -47,46 +47,38 @@ class Head(Protocol):
     def loss(self, logits: Tensor, packed: Packed) -> Tensor: ...
 
 
-class _OfSequences(nn.Module):
-    """A head that looks at one vector a sequence."""
-
-    def __init__(self, summary: Summary) -> None:
-        super().__init__()
-        self.summary = summary
-
-    def wanted(self, packed: Packed) -> Tensor | None:
-        return packed.starts_B if self.summary == "first" else None
-
-    def summaries(self, encoded: Encoded) -> Tensor:
-        """[B, D]"""
-        hidden_KD = encoded.hidden_KD
-        if self.summary == "first":
-            return hidden_KD
-        lengths_B = encoded.packed.runs.bounds_B1.diff()
-        return torch.segment_reduce(hidden_KD.float(), "mean", lengths=lengths_B.long(), unsafe=True).to(hidden_KD.dtype)
+def _wanted_for(summary: Summary, packed: Packed) -> Tensor | None:
+    return packed.starts_B if summary == "first" else None
 
 
-class _OfLabelled(nn.Module):
-    """A head that looks at the tokens that have a target."""
+def _summaries(encoded: Encoded, summary: Summary) -> Tensor:
+    """[B, D], a vector a sequence, of what `_wanted_for` asks for."""
+    hidden_KD = encoded.hidden_KD
+    if summary == "first":
+        return hidden_KD
+    lengths_B = encoded.packed.runs.bounds_B1.diff()
+    return torch.segment_reduce(hidden_KD.float(), "mean", lengths=lengths_B.long(), unsafe=True).to(hidden_KD.dtype)
 
-    def wanted(self, packed: Packed) -> Tensor:
-        return packed.labelled_K
 
-    def loss(self, logits_KC: Tensor, packed: Packed) -> Tensor:
-        return cross_entropy(logits_KC, packed.targets[packed.labelled_K], reduction="sum")
+def _loss_of_labelled(logits_KC: Tensor, packed: Packed) -> Tensor:
+    return cross_entropy(logits_KC, packed.targets[packed.labelled_K], reduction="sum")
 
 
-class ClassificationHead(_OfSequences):
+class ClassificationHead(nn.Module):
     """Logits [B, C] from the summary of each sequence; the loss is summed over examples."""
 
     def __init__(self, hidden_size: int, num_classes: int, dropout: float, summary: Summary) -> None:
-        super().__init__(summary)
+        super().__init__()
+        self.summary = summary
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
 
+    def wanted(self, packed: Packed) -> Tensor | None:
+        return _wanted_for(self.summary, packed)
+
     def forward(self, encoded: Encoded) -> Tensor:
-        summary_BD = self.dropout(self.summaries(encoded))
+        summary_BD = self.dropout(_summaries(encoded, self.summary))
         logits_BC: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(summary_BD))))
         return logits_BC.float()
 
@@ -94,17 +86,21 @@ class ClassificationHead(_OfSequences):
         return cross_entropy(logits_BC, packed.targets[packed.example_B], reduction="sum")
 
 
-class ChoiceHead(_OfSequences):
+class ChoiceHead(nn.Module):
     """One score [B] an option, from the summary of its sequence; the loss is summed over questions."""
 
     def __init__(self, hidden_size: int, dropout: float, summary: Summary) -> None:
-        super().__init__(summary)
+        super().__init__()
+        self.summary = summary
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.out_proj = nn.Linear(hidden_size, 1)
         self.dropout = nn.Dropout(dropout)
 
+    def wanted(self, packed: Packed) -> Tensor | None:
+        return _wanted_for(self.summary, packed)
+
     def forward(self, encoded: Encoded) -> Tensor:
-        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(self.summaries(encoded)))))
+        logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(_summaries(encoded, self.summary)))))
         return logits_B1.squeeze(1).float()
 
     def loss(self, logits_B: Tensor, packed: Packed) -> Tensor:
@@ -113,7 +109,7 @@ class ChoiceHead(_OfSequences):
         return cross_entropy(logits_NO.index_put((packed.example_B, packed.option_B), logits_B), packed.targets, reduction="sum")
 
 
-class TaggingHead(_OfLabelled):
+class TaggingHead(nn.Module):
     """Logits [K, C] of the tokens that have a tag, in order; the loss is summed over them."""
 
     def __init__(self, hidden_size: int, num_classes: int, dropout: float) -> None:
@@ -121,9 +117,15 @@ class TaggingHead(_OfLabelled):
         self.classifier = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
 
+    def wanted(self, packed: Packed) -> Tensor:
+        return packed.labelled_K
+
     def forward(self, encoded: Encoded) -> Tensor:
         logits_KC: Tensor = self.classifier(self.dropout(encoded.hidden_KD))
         return logits_KC.float()
+
+    def loss(self, logits_KC: Tensor, packed: Packed) -> Tensor:
+        return _loss_of_labelled(logits_KC, packed)
 
 
 class SpanHead(nn.Module):
@@ -147,7 +149,7 @@ class SpanHead(nn.Module):
         return cross_entropy(logits_BL2, packed.targets, reduction="sum") / 2
 
 
-class MaskedTokenHead(_OfLabelled):
+class MaskedTokenHead(nn.Module):
     """Logits [K, V] of the tokens that have a target, in order; the decoder is the encoder's own embedding matrix."""
 
     def __init__(self, hidden_size: int, vocabulary_size: int, layer_norm_eps: float) -> None:
@@ -156,8 +158,14 @@ class MaskedTokenHead(_OfLabelled):
         self.layer_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
+    def wanted(self, packed: Packed) -> Tensor:
+        return packed.labelled_K
+
     def forward(self, encoded: Encoded) -> Tensor:
         return linear(self.layer_norm(gelu(self.dense(encoded.hidden_KD))), encoded.embeddings_VD, self.bias).float()
+
+    def loss(self, logits_KC: Tensor, packed: Packed) -> Tensor:
+        return _loss_of_labelled(logits_KC, packed)
 
 
 def num_averaged(features: Features) -> int:

@@ -90,7 +90,7 @@ class Model(nn.Module):
     def hidden(self, packed: Packed, layer: int = -1, wanted_K: Tensor | None = None) -> Tensor:
         """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer.
 
-        With `wanted_K`, places of tokens, [K, D]: theirs alone.
+        With `wanted_K`, places of tokens, [K, D] of the last layer: theirs alone.
         """
         if not -1 - self.num_layers <= layer <= self.num_layers:
             raise ValueError(f"layer {layer} was asked for, but the encoder has {self.num_layers}; 0 is its embeddings, -1 its last layer")
@@ -100,23 +100,24 @@ class Model(nn.Module):
         read = {"input_ids": packed.token_ids_T, "position_ids": positions, "token_type_ids": segments}
         read_1T = {name: self._filled(row_T)[None] for name, row_T in read.items()}
         is_last = layer == self.num_layers
-        for_layers = self._for_layers(packed, wanted_K if is_last else None)
+        assert is_last or wanted_K is None, "heads look at the last layer"
+        for_layers = self._for_layers(packed, wanted_K)
         with self._casting():
             if is_last:
-                hidden = self.encoder(**read_1T, **for_layers).last_hidden_state.squeeze(0)
+                hidden = self.encoder(**read_1T, **for_layers, output_hidden_states=False).last_hidden_state.squeeze(0)
             elif self.family.run_layers is not None:  # none of those above
                 hidden = self.family.run_layers(self.encoder, self.encoder.embeddings(**read_1T).squeeze(0), 0, layer, **for_layers)
             else:
                 hidden = self.encoder(**read_1T, **for_layers, output_hidden_states=True).hidden_states[layer].squeeze(0)
-        return self._of_wanted(hidden, packed, wanted_K, is_last=is_last)
+        return self._of_wanted(hidden, packed, wanted_K)
 
     def _above_frozen(self, kept_TD: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
         if self._num_frozen == self.num_layers:
-            return self._of_wanted(kept_TD, packed, wanted_K, is_last=False)
+            return kept_TD if wanted_K is None else kept_TD.index_select(0, wanted_K)
         assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
         for_layers = self._for_layers(packed, wanted_K)
         hidden = self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, self.num_layers, **for_layers)
-        return self._of_wanted(hidden, packed, wanted_K, is_last=True)
+        return self._of_wanted(hidden, packed, wanted_K)
 
     def _for_layers(self, packed: Packed, wanted_K: Tensor | None) -> dict[str, object]:
         """What each layer is called with."""
@@ -124,11 +125,11 @@ class Model(nn.Module):
             return {"runs": packed.runs}
         return {"runs": packed.runs, "rows_K": self._filled(wanted_K)}
 
-    def _of_wanted(self, hidden: Tensor, packed: Packed, wanted_K: Tensor | None, *, is_last: bool) -> Tensor:
-        """The wanted rows, which are all that the last layer gives where it is narrow."""
+    def _of_wanted(self, hidden: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
+        """Of what the last layer gave the wanted rows, which are all that there is where it is narrow."""
         if wanted_K is None:
             return hidden[: len(packed.token_ids_T)]
-        return hidden[: len(wanted_K)] if is_last and self.is_narrow else hidden.index_select(0, wanted_K)
+        return hidden[: len(wanted_K)] if self.is_narrow else hidden.index_select(0, wanted_K)
 
     def _filled(self, row_T: Tensor) -> Tensor:
         """The row with its last token so often again, behind all sequences, that rows have few different lengths: on a CPU, each

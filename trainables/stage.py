@@ -96,7 +96,7 @@ def run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrup
 
 
 def make_ready(job: Job, store: Store) -> None:
-    """Puts on this machine what a training or an evaluation will read: its encoder's files, and its examples as tokens."""
+    """Puts on this machine what a training or an evaluation reads: an encoder that a stage made, and its examples as tokens."""
     assert isinstance(job.spec, TrainSpec | EvaluateSpec), "others read nothing that lasts"
     source = _source(job.spec.encoder, job, store)
     tokenizer = _tokenizer(source)

@@ -41,9 +41,9 @@ _LOOK_EVERY_S = 1.0
 
 
 def _stages(context: typer.Context, incomplete: str) -> list[str]:
-    """Keys that begin so, for shells: of a store in a folder, since an object store would keep them waiting."""
+    """Keys that begin so of stages that said something, for shells; of a store in a folder, for an object store would keep them waiting."""
     home = Home(Path(context.params.get("home") or DEFAULT_HOME), context.params.get("store"))
-    return sorted(path.stem for path in Path(home.store).glob(f"manifests/{incomplete}*.json"))
+    return sorted(path.stem for path in Path(home.store).glob(log_path(f"{incomplete}*")))
 
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}

@@ -34,11 +34,19 @@ def test_a_stage_finds_everything_that_it_reads(node, tmp_path):
     ahead = ReadAhead()
     trained = train_job(folder, parent)
     evaluated = evaluate_job(folder, parent, "tatoeba")
-    for job, number in ((trained, 3), (evaluated, 4)):
+    on_gpu = [job.model_copy(update={"use_gpu": True}) for job in (trained, evaluated)]
+    for job, machines in ((trained, [node]), (on_gpu[0], [node, "another"])):
+        ahead.look(job, machines)
+    assert not features(trained), "without a GPU there is nobody to spare; of several machines nobody knows which"
+    for job in on_gpu:
         ahead.look(job, [node])
-        assert features(job) == features(trained), "without a GPU there is nobody to spare"
-        ahead.look(job.model_copy(update={"use_gpu": True}), [node])
-        wait_for(lambda job=job, number=number: len(features(job)) == number)
+    wait_for(lambda: len(features(trained)) == 3)
+
+    def asked_again() -> bool:
+        ahead.look(on_gpu[0], [node])
+        return len(features(trained)) == 4
+
+    wait_for(asked_again)
     expected = features(trained)
     for job in (trained, evaluated):
         run_stage(job, store, lambda _: None)

@@ -56,9 +56,9 @@ def test_the_shell_completes_verbs_and_options(typed: str, found: list[str]) -> 
 
 
 def test_the_shell_completes_keys_of_stages(tmp_path: Path) -> None:
-    (tmp_path / "store/manifests").mkdir(parents=True)
+    (tmp_path / "store/logs").mkdir(parents=True)
     for key in ("train-12", "train-3", "init-4"):
-        (tmp_path / f"store/manifests/{key}.json").write_text("{}")
+        (tmp_path / f"store/logs/{key}.txt").touch()
     for verb in ("logs", "why"):
         asked = {"_POLYSTILTS_COMPLETE": "complete_bash", "COMP_WORDS": f"polystilts {verb} tr", "COMP_CWORD": "2"}
         asked["POLYSTILTS_HOME"] = str(tmp_path)
