@@ -265,6 +265,13 @@ def test_the_passes_of_benchmarks_are_counted(tmp_path):
     assert "benchmarks: small batches do not reach that rate, so these take longer" in found.unknown
 
 
+def test_retrieval_costs_the_layers_up_to_the_one_that_embeds(tmp_path):
+    """Of XLM-R Base; mT5's are computed whole."""
+    costs = [cost(tmp_path, intermediates="{}", target=f"tatoeba: {{retrieval: {{layer: {layer}}}}}") for layer in (3, 6, 12)]
+    flops = [each.evaluation_flops for each in costs]
+    assert flops == pytest.approx([flops[-1] / 4, flops[-1] / 2, flops[-1]])
+
+
 def test_files_are_counted_and_remembered(tmp_path):
     rows = [{"premise": "It rained. " * (1 + place % 3), "choice1": "Wet.", "choice2": "Dry.", "question": "effect"} for place in range(40)]
     for split in ("train", "val"):
