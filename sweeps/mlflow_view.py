@@ -42,6 +42,8 @@ VIEW_VERSION = 3
 """Raised when other numbers are written of a stage, so that running a study again writes them again."""
 MAX_METRICS = 1000
 WINNER = "winner"
+_OF_TRAININGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Else MLflow's pages take it for one of language models: traces and prompts in the menu, and trials are called evaluations."""
 """Alias of the version that is the best now."""
 REFUSED = ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
@@ -84,7 +86,9 @@ class MlflowView:
             self._experiment_id = experiment.experiment_id
         else:
             location = artifacts.resolve().as_uri() if uri.startswith(tuple(DATABASE_ENGINES)) else None
-            self._experiment_id = self._client.create_experiment(study, location, {"mlflow.note.content": fit(description)})
+            self._experiment_id = self._client.create_experiment(
+                study, location, {**_OF_TRAININGS, "mlflow.note.content": fit(description)}
+            )
         self._runs = {run.data.tags["stage_key"]: _known(run) for run in self._all_runs() if "stage_key" in run.data.tags}
 
     def apply(self, event: Event) -> None:

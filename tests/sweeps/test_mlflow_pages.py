@@ -70,6 +70,7 @@ def page(browser: "BrowserContext", server: Server) -> Iterator["Page"]:
     errors = errors_of(opened)
     experiment = MlflowClient(server.uri).get_experiment_by_name(STUDY)
     assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     opened.goto(f"{server.uri}/#/experiments/{experiment.experiment_id}/runs")
     opened.get_by_text("5 matching runs").wait_for()
     yield opened
