@@ -72,8 +72,7 @@ def peer(profile: Profile, is_sorted: bool, **arguments: Any) -> Predictor:
         if profile.kind == "classification":
             return found[place_S]
         padded = np.stack(found, axis=-1) if profile.kind == "span_qa" else found
-        rows = np.concatenate([padded[place, :length] for place, length in zip(place_S, lengths, strict=True)])
-        return rows[features.targets != IGNORED] if profile.kind == "tagging" else rows
+        return np.concatenate([padded[place, :length] for place, length in zip(place_S, lengths, strict=True)])
 
     return Predictor(lambda features: trainer.predict(Rows(features, order_of(features))).predictions, logits)
 
@@ -82,11 +81,7 @@ def ours(profile: Profile, precision: str) -> Predictor:
     """Ours, with weights of this precision."""
     model = make_ours(SIZES["tiny"], profile, precision)
     model.to(getattr(torch, precision))
-
-    def logits(features: Features, found: Any) -> NDArray[np.float32]:
-        return found[features.targets != IGNORED] if profile.kind == "tagging" else found
-
-    return Predictor(functools.partial(predict, model, task=TASK), logits)
+    return Predictor(functools.partial(predict, model, task=TASK), lambda _, found: found)
 
 
 def predictors(profile: Profile, precision: str) -> dict[str, Predictor]:
@@ -110,7 +105,9 @@ def answers(features: Features, logits: NDArray[np.float32]) -> NDArray[np.int64
 
 
 def logits_of(predictor: Predictor, features: Features) -> NDArray[np.float32]:
-    return predictor.logits(features, predictor.run(features))
+    """Of tags where there is one, for ours says nothing of other tokens."""
+    logits = predictor.logits(features, predictor.run(features))
+    return logits[features.targets != IGNORED] if features.kind == "tagging" else logits
 
 
 def agreement(profile: Profile, features: Features, found: dict[str, Predictor]) -> dict[str, float]:
