@@ -3,21 +3,22 @@
     python benchmarks/train_throughput.py [--profiles nli tagging qa] [--rounds N] [--rows N] [--threads N]
         [--precision float32|bfloat16] [--json FILE]
 
-A small XLM-R with the full vocabulary and random weights is trained for one epoch by each of five, one after another, round by round,
-in another order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and
-growing it back are in. It computes in bfloat16 where this processor multiplies matrices faster so, which is measured first; else in
-float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as long, are left out. `Trainer` is timed from its
-first batch to its last step, and given all that costs it nothing: rows that are tensors already, a collator without a tokenizer that
-pads to the longest of the batch, fused AdamW, no logging, saving, progress bar or look for bad losses, no pinned memory. Rows, batch
-size, epochs, schedule, clipping and weight decay are the same. Peak memory is the largest resident set of a process of its own that
-does one epoch. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are nearer the truth than the clock's.
+A small XLM-R with the full vocabulary and random weights is trained for one epoch by each of five, one after another, round by round, in
+another order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and growing it
+back are in, in a process that keeps freed memory as one of a sweep does. It computes in bfloat16 where this processor multiplies matrices
+faster so, which is measured first; else in float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as long,
+are left out. `Trainer` is timed from its first batch to its last step, and given all that costs it nothing: rows that are tensors
+already, a collator without a tokenizer that pads to the longest of the batch, fused AdamW, no logging, saving, progress bar or look for
+bad losses, no pinned memory. Rows, batch size, epochs, schedule, clipping and weight decay are the same. Each has a process of its own,
+whose largest resident set is its peak memory. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are
+nearer the truth than the clock's.
 """
 
 import argparse
 import functools
-import subprocess
-import sys
+import multiprocessing
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from peers import (
     write_json,
 )
 
+from trainables.allocator import keep_freed_memory
 from trainables.devices import peak_memory_bytes
 from trainables.features import Features
 
@@ -67,12 +69,11 @@ def train_once(name: str, precision: str, profile: Profile, features: Features) 
         return train_peer(make_peer(SIZES["tiny"], profile), features, recipe, Path(folder), **PEERS[name])
 
 
-def peak_bytes(name: str, profile: Profile, precision: str, arguments: argparse.Namespace) -> int:
-    """Of a process of its own."""
-    given = {"--peak-of": name, "--precision": precision, "--profiles": profile.name, "--threads": arguments.threads}
-    given |= {"--rows": arguments.rows} if arguments.rows else {}
-    command = [sys.executable, __file__, *(str(part) for pair in given.items() for part in pair)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def begin_process(name: str, num_threads: int) -> None:
+    """What the process of a contender does first."""
+    torch.set_num_threads(num_threads)
+    if name == OURS:
+        keep_freed_memory()  # as a sweep's do
 
 
 def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -80,10 +81,17 @@ def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> 
     features = make_features(profile, arguments.rows or profile.num_rows)
     print(f"\n{describe(profile, features)}")
     names = [OURS, *(name for name in PEERS if precision == "bfloat16" or "bf16" not in PEERS[name])]
-    runs = {name: functools.partial(train_once, name, precision, profile, features) for name in names}
-    seconds = interleave(runs, arguments.rounds)
+    spawn = multiprocessing.get_context("spawn")
+    processes = {name: ProcessPoolExecutor(1, spawn, begin_process, (name, arguments.threads)) for name in names}
+
+    def run(name: str) -> Seconds:
+        return processes[name].submit(train_once, name, precision, profile, features).result()
+
+    seconds = interleave({name: functools.partial(run, name) for name in names}, arguments.rounds)
+    peaks = {name: process.submit(peak_memory_bytes, CPU).result() for name, process in processes.items()}
+    for process in processes.values():
+        process.shutdown()
     best = print_table(seconds, OURS, len(features.token_ids))
-    peaks = {name: peak_bytes(name, profile, precision, arguments) for name in names}
     print("peak memory: " + "; ".join(f"{name} {peak / 2**30:.2f} GiB" for name, peak in peaks.items()), flush=True)
     return {"rows": features.num_examples, "tokens": len(features.token_ids), "seconds": seconds, "best_peer": best, "peak_bytes": peaks}
 
@@ -91,18 +99,11 @@ def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--peak-of", choices=[OURS, *PEERS], help="print only the peak memory of this one, in bytes")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    profiles = [PROFILES[name] for name in arguments.profiles]
-    if arguments.peak_of:
-        features = make_features(profiles[0], arguments.rows or profiles[0].num_rows)
-        train_once(arguments.peak_of, arguments.precision, profiles[0], features)
-        print(peak_memory_bytes(CPU))
-        return
     precision = arguments.precision or faster_precision(CPU)
     print(f"torch {torch.__version__}, {arguments.threads} threads, ours in {precision}; median of {arguments.rounds} rounds")
-    found = {profile.name: compare(profile, precision, arguments) for profile in profiles}
+    found = {profile.name: compare(profile, precision, arguments) for profile in map(PROFILES.__getitem__, arguments.profiles)}
     write_json({"threads": arguments.threads, "precision": precision, "profiles": found}, arguments.json)
 
 

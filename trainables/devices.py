@@ -5,12 +5,15 @@ from pathlib import Path
 
 import torch
 
+from trainables.allocator import give_back_freed_memory
+
 
 def reset_peak_memory(device: torch.device) -> None:
     """Begins a new measurement: a process that is used from trial to trial would else report its largest one for all."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif (switch := Path("/proc/self/clear_refs")).exists():
+        give_back_freed_memory()
         switch.write_text("5")  # proc(5): sets the resident set's high-water mark to what is resident now
 
 

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
+from trainables.allocator import keep_freed_memory
 from trainables.benchmark_names import TIMES_FILE
 from trainables.benchmark_stage import Source, run_benchmark
 from trainables.data import load_examples
@@ -113,6 +114,7 @@ def make_ready(job: Job, store: Store) -> None:
 def _run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrupted) -> Manifest:
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
+    keep_freed_memory()
     disable_progress_bar()
     device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu and not _is_driver(job) else torch.device("cpu")
     reset_peak_memory(device)
