@@ -47,8 +47,8 @@ from torch import nn
 
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.features import Features
-from trainables.flops import EncoderShape, step_flops
-from trainables.heads import num_wanted
+from trainables.flops import ONE_EACH, EncoderShape, step_flops
+from trainables.heads import num_asked
 from trainables.layers import Rule
 from trainables.packing import take
 from trainables.schedule import warm_up_and_decay
@@ -138,7 +138,8 @@ def measure(cell: Cell, num_steps: int, num_rounds: int, rate: float) -> dict[st
     shape = EncoderShape(cell.size.num_layers, cell.size.hidden_size, cell.size.intermediate_size)
     num_tokens, squares = len(features.token_ids), int(np.square(np.diff(features.offsets)).sum())
     flops = {
-        name: step_flops(shape, Rule(0), num_tokens, squares, num_wanted(features) if name == OURS else num_tokens) for name in CONTENDERS
+        OURS: step_flops(shape, Rule(0), num_tokens, squares, num_asked(features), features.kind in ONE_EACH),
+        PEER: step_flops(shape, Rule(0), num_tokens, squares, num_tokens),
     }
     clock = {name: statistics.median(taken.clock for taken in each) for name, each in found.items()}
     return {name: Reached(num_tokens / seconds, flops[name] / seconds / rate, peaks[name]) for name, seconds in clock.items()}

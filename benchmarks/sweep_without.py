@@ -19,7 +19,7 @@ import sweeps.trial
 from sweeps.search import PairSearch
 from sweeps.study import Resources
 from trainables.model import Model
-from trainables.packing import Packed
+from trainables.packing import Asked, Packed
 from trainables.specs import Job, StageEncoder, TrainSpec
 from trainables.stage import run_stage
 from trainables.store import Store
@@ -43,7 +43,7 @@ def run_padded(config: dict[str, Any]) -> None:
     sweeps.trial.run_trial(config)
 
 
-def padded_hidden(self: Model, packed: Packed, layer: int = -1, wanted_K: Tensor | None = None) -> Tensor:
+def padded_hidden(self: Model, packed: Packed, layer: int = -1, asked: Asked | None = None) -> Tensor:
     """As `Model.hidden`; every layer is computed whole."""
     assert layer == -1, "the study has no retrieval"
     places = packed.sequence_T, packed.position_ids_T
@@ -55,7 +55,7 @@ def padded_hidden(self: Model, packed: Packed, layer: int = -1, wanted_K: Tensor
     with self._casting():
         output = self.encoder(input_ids=token_ids_BL, attention_mask=mask_BL, position_ids=position_ids_BL.expand(shape))
     hidden_TD: Tensor = output.last_hidden_state[places]
-    return hidden_TD if wanted_K is None else hidden_TD[wanted_K]
+    return hidden_TD if asked is None else hidden_TD[asked.rows_K]
 
 
 def use_trial(run: Callable[[dict[str, Any]], None]) -> None:

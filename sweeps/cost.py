@@ -174,7 +174,7 @@ class CostModel:
         """Of all passes, those that warm up included."""
         self.unknown[Unknown(SMALL_BATCHES, "benchmarks")] = None
         passes = len(spec.arms) * spec.blocks * (spec.warmup + spec.repetitions) * len(spec.precisions) * sum(spec.batch_sizes)
-        units = [Amount(1, length, length**2, wanted=length) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
+        units = [Amount(1, length, length**2, length, False) for length in spec.lengths if length != "text" for _ in spec.data or (None,)]
         if "text" in spec.lengths:
             texts = (self.amount(model, data, spec.max_length) for data in spec.data)
             units += [_whole(amount) for amount in texts if amount is not None]
@@ -334,7 +334,7 @@ def _with_mixture(spec: TrainSpec, mixture: tuple[MixtureTask, ...]) -> TrainSpe
 
 def _whole(amount: Amount) -> Amount:
     """Where no head asks for some tokens alone."""
-    return amount._replace(wanted=amount.tokens)
+    return amount._replace(asked=amount.tokens, is_one_each=False)
 
 
 def _states_bytes(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
@@ -350,9 +350,10 @@ def _training_flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: 
     num_visits = num_units / max(amount.num_units, 1)
     num_kept = num_kept_layers(rule, tokens, shape.hidden_size, num_visits)
     once = num_kept * layer_flops(shape, tokens, squares)
-    wanted = num_units * amount.wanted
-    return once + step_flops(shape, rule, num_visits * tokens, num_visits * squares, wanted, num_kept)
+    asked = num_units * amount.asked
+    return once + step_flops(shape, rule, num_visits * tokens, num_visits * squares, asked, amount.is_one_each, num_kept)
 
 
 def _flops(shape: EncoderShape, rule: Rule, amount: Amount, num_units: float) -> float:
-    return step_flops(shape, rule, num_units * amount.tokens, num_units * amount.squares, num_units * amount.wanted)
+    tokens, squares, asked = (num_units * each for each in (amount.tokens, amount.squares, amount.asked))
+    return step_flops(shape, rule, tokens, squares, asked, amount.is_one_each)

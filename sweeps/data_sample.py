@@ -16,6 +16,7 @@ from sweeps.sizes import Length, length_of, size_of
 from sweeps.study import StudyError
 from trainables.data import load_examples
 from trainables.examples import Choice, Dropped, Example, Line, Passage, Question, Sentence, Text
+from trainables.flops import ONE_EACH
 from trainables.keys import content_key
 from trainables.specs import DataSpec, Record
 from trainables.splits import parse_split
@@ -41,8 +42,10 @@ class Amount(NamedTuple):
     """Of a unit, on average."""
     squares: float
     """The sum of the squared lengths of a unit's sequences, on average."""
-    wanted: float
+    asked: float
     """Of a unit's tokens, on average, those that a head asks for."""
+    is_one_each: bool
+    """Whether these are one a sequence."""
 
 
 class Unknown(NamedTuple):
@@ -97,10 +100,9 @@ class DataSamples:
         units = sum(len(example) for example in by_example) / len(by_example) if is_question else 1.0
         tokens = statistics.fmean(sum(example) for example in by_example) / units
         squares = statistics.fmean(sum(length**2 for length in example) for example in by_example) / units
-        wanted = _wanted(TASKS.load(data.task).kind, tokens, sample.sequences)
-        return Amount(sample.num_examples * units, tokens, squares, wanted), () if tokenizer is not None else (
-            Unknown(NO_TOKENIZER, data.task),
-        )
+        kind = TASKS.load(data.task).kind
+        amount = Amount(sample.num_examples * units, tokens, squares, _asked(kind, tokens, sample.sequences), kind in ONE_EACH)
+        return amount, () if tokenizer is not None else (Unknown(NO_TOKENIZER, data.task),)
 
     def _read(self, data: DataSpec) -> Sample:
         key = content_key("sample", {"data": data.model_dump(mode="json"), "version": SAMPLE_VERSION})
@@ -131,8 +133,8 @@ def _first_made(data: DataSpec) -> list[Example]:
         return [entry for entry in itertools.islice(entries, NUM_SAMPLED) if not isinstance(entry, Dropped)]
 
 
-def _wanted(kind: Kind, tokens: float, examples: Sequence[Sequence[tuple[str, str | None]]]) -> float:
-    """As `trainables.heads.num_wanted` counts a batch: one token a sequence, the first of each word, those that are masked, or all."""
+def _asked(kind: Kind, tokens: float, examples: Sequence[Sequence[tuple[str, str | None]]]) -> float:
+    """As `trainables.heads.num_asked` counts a batch: one token a sequence, the first of each word, those that are masked, or all."""
     match kind:
         case "classification" | "multiple_choice":
             return statistics.fmean(map(len, examples))
@@ -158,7 +160,7 @@ def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Un
     num_sequences = task.num_options or 1
     tokens, squares = num_sequences * min(mean, max_length), num_sequences * min(square, max_length) ** 2
     by_kind = {"classification": 1.0, "multiple_choice": num_sequences, "mlm": _MASKED_SHARE * tokens}
-    amount = Amount(size.num_examples, tokens, squares, by_kind.get(task.kind, tokens))
+    amount = Amount(size.num_examples, tokens, squares, by_kind.get(task.kind, tokens), task.kind in ONE_EACH)
     return amount, tuple(unknown)
 
 

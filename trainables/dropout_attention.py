@@ -31,6 +31,8 @@ class Block(NamedTuple):
     begin: int
     """Its rows are `begin` to `end`."""
     end: int
+    asking: slice
+    """Its rows among those of queries where these are one a sequence."""
     row_P: Tensor
     """The row that goes to each place; to those beyond a sequence's end go its last token's."""
     place_R: Tensor
@@ -43,7 +45,7 @@ def cut_blocks(lengths_B: NDArray[np.int64], num_heads: int, dtype: torch.dtype)
     """Cuts sequences, in order of length, to blocks that take the least time, as far as operations and scores can tell."""
     ends_B = np.cumsum(lengths_B)
     return tuple(
-        _block(lengths_B[first:end], int(ends_B[first] - lengths_B[first]), length, num_heads, dtype)
+        _block(lengths_B[first:end], first, int(ends_B[first] - lengths_B[first]), length, num_heads, dtype)
         for first, end, length in _best_cut(lengths_B, num_heads)
     )
 
@@ -65,7 +67,7 @@ def _best_cut(lengths_B: NDArray[np.int64], num_heads: int) -> list[tuple[int, i
     return cut[::-1]
 
 
-def _block(lengths_B: NDArray[np.int64], first_token: int, length: int, num_heads: int, dtype: torch.dtype) -> Block:
+def _block(lengths_B: NDArray[np.int64], first: int, first_token: int, length: int, num_heads: int, dtype: torch.dtype) -> Block:
     lengths = torch.from_numpy(lengths_B)
     starts = first_token + lengths.cumsum(0) - lengths
     heads_H, offsets_L = torch.arange(num_heads), torch.arange(length)
@@ -78,6 +80,7 @@ def _block(lengths_B: NDArray[np.int64], first_token: int, length: int, num_head
         length,
         first_token * num_heads,
         (first_token + int(lengths_B.sum())) * num_heads,
+        slice(first * num_heads, (first + len(lengths_B)) * num_heads),
         (token_BL[:, None, :] * num_heads + heads_H[:, None]).flatten(),
         (place_BL[is_inside_BL][:, None] + heads_H * length).flatten(),
         None if is_inside_BL.all() else mask_BL.repeat_interleave(num_heads, 0)[:, None],
@@ -85,10 +88,18 @@ def _block(lengths_B: NDArray[np.int64], first_token: int, length: int, num_head
 
 
 def dropout_attention(
-    query_RE: Tensor, key_RE: Tensor, value_RE: Tensor, blocks: tuple[Block, ...], dropout: float, scaling: float, bias: Tensor | None
+    query_RE: Tensor,
+    key_RE: Tensor,
+    value_RE: Tensor,
+    blocks: tuple[Block, ...],
+    dropout: float,
+    scaling: float,
+    bias: Tensor | None,
+    is_one_each: bool = False,
 ) -> Tensor:
-    """[R, E]; rows that lie in no block are 0. `bias` [1, H, longest, longest] is added to what a softmax is taken of."""
-    attended: Tensor = _DropoutAttention.apply(query_RE, key_RE, value_RE, bias, blocks, dropout, scaling)
+    """[R, E], a row a query; those that lie in no block are 0. `bias` [1, H, longest, longest] is added to what a softmax is taken of. With
+    `is_one_each` queries are one a sequence, B * H rows."""
+    attended: Tensor = _DropoutAttention.apply(query_RE, key_RE, value_RE, bias, blocks, dropout, scaling, is_one_each)
     return attended
 
 
@@ -105,44 +116,47 @@ class _DropoutAttention(torch.autograd.Function):
         blocks: tuple[Block, ...],
         dropout: float,
         scaling: float,
+        is_one_each: bool,
     ) -> Tensor:
-        output_RE, kept = torch.zeros_like(query_RE), []
+        output_RE, kept = _to_fill(query_RE, len(query_RE), blocks, is_one_each), []
         with torch.autocast("cpu", enabled=False):  # it would take the softmax, and all that follows, in float32
             for block in blocks:
-                query, key, value = (_gathered(rows_RE, block) for rows_RE in (query_RE, key_RE, value_RE))
+                query = _asking(query_RE, block) if is_one_each else _gathered(query_RE, block)
+                key, value = _gathered(key_RE, block), _gathered(value_RE, block)
                 weights = torch.softmax(_scores(query, key, bias, block, scaling), dim=-1)
                 is_kept = kept_by_dropout(weights, dropout)
-                _scatter(_product(weights * is_kept, value, 1 / (1 - dropout)), block, output_RE)
+                _put(_product(weights * is_kept, value, 1 / (1 - dropout)), block, output_RE, is_one_each)
                 kept += [query, key, value, weights, is_kept]
         context.save_for_backward(*kept)
-        context.blocks, context.dropout, context.scaling = blocks, dropout, scaling
+        context.blocks, context.dropout, context.scaling, context.is_one_each = blocks, dropout, scaling, is_one_each
+        context.num_keys = len(key_RE)
         context.bias = None if bias is None or not bias.requires_grad else (bias.shape, bias.dtype)
         return output_RE
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient_RE = gradients[0].contiguous()
-        inputs = [torch.zeros_like(gradient_RE) for _ in range(3)]
+        gradient_RE, is_one_each = gradients[0].contiguous(), context.is_one_each
+        of_queries = _to_fill(gradient_RE, len(gradient_RE), context.blocks, is_one_each)
+        of_keys, of_values = (_to_fill(gradient_RE, context.num_keys, context.blocks) for _ in range(2))
         of_bias = None if context.bias is None else torch.zeros(context.bias[0], dtype=context.bias[1])
         to_kept = 1 / (1 - context.dropout)
         kept = iter(context.saved_tensors)
         for block, query, key, value, weights, is_kept in zip(context.blocks, kept, kept, kept, kept, kept, strict=False):
-            gradient = _gathered_gradient(gradient_RE, block)
+            gradient = _asking(gradient_RE, block) if is_one_each else _gathered_gradient(gradient_RE, block)
             of_value = _product((weights * is_kept).transpose(1, 2), gradient, to_kept)
             of_weights = _product(gradient, value.transpose(1, 2), to_kept).mul_(is_kept)
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            of_query = _product(of_scores, key, context.scaling)
-            of_key = _product(of_scores.transpose(1, 2), query, context.scaling)
-            for whole_RE, part in zip(inputs, (of_query, of_key, of_value), strict=True):
-                _scatter(part, block, whole_RE)
+            _put(_product(of_scores, key, context.scaling), block, of_queries, is_one_each)
+            _put(_product(of_scores.transpose(1, 2), query, context.scaling), block, of_keys)
+            _put(of_value, block, of_values)
             if of_bias is not None:
                 length = block.length
                 of_bias[0, :, :length, :length] += of_scores.unflatten(0, (block.num_sequences, -1)).sum(0)
-        return *inputs, of_bias, None, None, None
+        return of_queries, of_keys, of_values, of_bias, None, None, None, None
 
 
 def _scores(query: Tensor, key: Tensor, bias: Tensor | None, block: Block, scaling: float) -> Tensor:
-    """[B * H, L, L], masked."""
+    """[B * H, L, L], or [B * H, 1, L] of one query a sequence, masked."""
     if block.mask is None:
         scores = _product(query, key.transpose(1, 2), scaling)
     else:
@@ -162,15 +176,30 @@ def _gathered(rows_RE: Tensor, block: Block) -> Tensor:
     return rows_RE.index_select(0, block.row_P).unflatten(0, (-1, block.length))
 
 
+def _asking(rows_RE: Tensor, block: Block) -> Tensor:
+    """[B * H, 1, E], of one query a sequence."""
+    return rows_RE[block.asking].unsqueeze(1)
+
+
 def _gathered_gradient(gradient_RE: Tensor, block: Block) -> Tensor:
     """[B * H, L, E], 0 beyond the ends of sequences: what was computed there was thrown away."""
     padded = gradient_RE.new_zeros(len(block.row_P), gradient_RE.shape[1])
     return padded.index_copy_(0, block.place_R, gradient_RE[block.begin : block.end]).unflatten(0, (-1, block.length))
 
 
-def _scatter(values: Tensor, block: Block, rows_RE: Tensor) -> None:
-    """Puts [B * H, L, E] back to where its rows came from."""
-    torch.index_select(values.flatten(0, 1), 0, block.place_R, out=rows_RE[block.begin : block.end])
+def _to_fill(like_RE: Tensor, num_rows: int, blocks: tuple[Block, ...], is_one_each: bool = False) -> Tensor:
+    """Room for so many rows, 0 behind those of all blocks."""
+    rows_RE = like_RE.new_empty(num_rows, like_RE.shape[1])
+    rows_RE[blocks[-1].asking.stop if is_one_each else blocks[-1].end :] = 0
+    return rows_RE
+
+
+def _put(values: Tensor, block: Block, rows_RE: Tensor, is_one_each: bool = False) -> None:
+    """Puts back what `_gathered` or `_asking` gave, to where its rows came from."""
+    if is_one_each:
+        rows_RE[block.asking] = values.squeeze(1)
+    else:
+        torch.index_select(values.flatten(0, 1), 0, block.place_R, out=rows_RE[block.begin : block.end])
 
 
 def rows_of(states: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from torch.nn.functional import cross_entropy, gelu, linear
 from transformers import PreTrainedConfig
 
 from trainables.features import IGNORED, Features
+from trainables.flops import ONE_EACH
 from trainables.head_files import HeadShape
-from trainables.packing import Packed
+from trainables.packing import Asked, Packed
 from trainables.seeds import derive_seed
 from trainables.text_to_text import LabelWords
 
@@ -39,20 +40,20 @@ Summary = Literal["first", "mean"]
 class Head(Protocol):
     """Scores from hidden states, and the summed loss of the scores."""
 
-    def wanted(self, packed: Packed) -> Tensor | None:
-        """The places of the tokens that it asks for; None for all."""
+    def asked(self, packed: Packed) -> Asked | None:
+        """The tokens that it asks for; None for all."""
 
     def __call__(self, encoded: Encoded) -> Tensor: ...
 
     def loss(self, logits: Tensor, packed: Packed) -> Tensor: ...
 
 
-def _wanted_for(summary: Summary, packed: Packed) -> Tensor | None:
-    return packed.starts_B if summary == "first" else None
+def _asked_for(summary: Summary, packed: Packed) -> Asked | None:
+    return Asked(packed.starts_B, is_one_each=True) if summary == "first" else None
 
 
 def _summaries(encoded: Encoded, summary: Summary) -> Tensor:
-    """[B, D], a vector a sequence, of what `_wanted_for` asks for."""
+    """[B, D], a vector a sequence, of what `_asked_for` asks for."""
     hidden_KD = encoded.hidden_KD
     if summary == "first":
         return hidden_KD
@@ -74,8 +75,8 @@ class ClassificationHead(nn.Module):
         self.out_proj = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
 
-    def wanted(self, packed: Packed) -> Tensor | None:
-        return _wanted_for(self.summary, packed)
+    def asked(self, packed: Packed) -> Asked | None:
+        return _asked_for(self.summary, packed)
 
     def forward(self, encoded: Encoded) -> Tensor:
         summary_BD = self.dropout(_summaries(encoded, self.summary))
@@ -96,8 +97,8 @@ class ChoiceHead(nn.Module):
         self.out_proj = nn.Linear(hidden_size, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def wanted(self, packed: Packed) -> Tensor | None:
-        return _wanted_for(self.summary, packed)
+    def asked(self, packed: Packed) -> Asked | None:
+        return _asked_for(self.summary, packed)
 
     def forward(self, encoded: Encoded) -> Tensor:
         logits_B1: Tensor = self.out_proj(self.dropout(torch.tanh(self.dense(_summaries(encoded, self.summary)))))
@@ -117,8 +118,8 @@ class TaggingHead(nn.Module):
         self.classifier = nn.Linear(hidden_size, num_classes)
         self.dropout = nn.Dropout(dropout)
 
-    def wanted(self, packed: Packed) -> Tensor:
-        return packed.labelled_K
+    def asked(self, packed: Packed) -> Asked:
+        return Asked(packed.labelled_K, is_one_each=False)
 
     def forward(self, encoded: Encoded) -> Tensor:
         logits_KC: Tensor = self.classifier(self.dropout(encoded.hidden_KD))
@@ -135,7 +136,7 @@ class SpanHead(nn.Module):
         super().__init__()
         self.qa_outputs = nn.Linear(hidden_size, 2)
 
-    def wanted(self, _packed: Packed) -> None:
+    def asked(self, _packed: Packed) -> None:
         return None
 
     def forward(self, encoded: Encoded) -> Tensor:
@@ -158,8 +159,8 @@ class MaskedTokenHead(nn.Module):
         self.layer_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
-    def wanted(self, packed: Packed) -> Tensor:
-        return packed.labelled_K
+    def asked(self, packed: Packed) -> Asked:
+        return Asked(packed.labelled_K, is_one_each=False)
 
     def forward(self, encoded: Encoded) -> Tensor:
         return linear(self.layer_norm(gelu(self.dense(encoded.hidden_KD))), encoded.embeddings_VD, self.bias).float()
@@ -179,15 +180,11 @@ def num_averaged(features: Features) -> int:
             return len(features.second_segment)
 
 
-def num_wanted(features: Features) -> int:
+def num_asked(features: Features) -> int:
     """How many tokens of a batch a head asks for, where one token stands for a sequence."""
-    match features.kind:
-        case "classification" | "multiple_choice":
-            return len(features.second_segment)
-        case "tagging" | "mlm":
-            return int(np.count_nonzero(features.targets != IGNORED))
-        case _:
-            return len(features.token_ids)
+    if features.kind in ONE_EACH:
+        return len(features.second_segment)
+    return num_averaged(features) if features.kind in ("tagging", "mlm") else len(features.token_ids)
 
 
 def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int, summary: Summary = "first") -> nn.Module:

@@ -21,7 +21,7 @@ from trainables.head_files import HEADS_FILE, HeadShape, read_shapes, write_shap
 from trainables.heads import Encoded, Head, make_head
 from trainables.layers import Rule, depth_of, is_trained
 from trainables.narrowing import make_narrow
-from trainables.packing import ATTENTION, Packed
+from trainables.packing import ATTENTION, Asked, Packed
 from trainables.pretrained import NO_CODE
 from trainables.text_to_text import Decoder, LabelWords, load_decoder, save_decoder, unpacked
 
@@ -79,18 +79,18 @@ class Model(nn.Module):
     def _logits(self, packed: Packed, task: str, kept_TD: Tensor | None = None) -> Tensor:
         embeddings = cast(nn.Embedding, self.encoder.get_input_embeddings())
         head = self._head(task)
-        wanted_K = None if isinstance(head, LabelWords) else head.wanted(packed)
+        asked = None if isinstance(head, LabelWords) else head.asked(packed)
         with self._casting():
-            hidden_KD = self.hidden(packed, -1, wanted_K) if kept_TD is None else self._above_frozen(kept_TD, packed, wanted_K)
+            hidden_KD = self.hidden(packed, -1, asked) if kept_TD is None else self._above_frozen(kept_TD, packed, asked)
             if isinstance(head, LabelWords):
                 assert self.decoder is not None, "a model that writes has a decoder"
                 return head.answer(self.decoder, unpacked(hidden_KD, packed, embeddings.weight), packed, self.form)
             return head(Encoded(hidden_KD, packed, embeddings.weight))
 
-    def hidden(self, packed: Packed, layer: int = -1, wanted_K: Tensor | None = None) -> Tensor:
+    def hidden(self, packed: Packed, layer: int = -1, asked: Asked | None = None) -> Tensor:
         """Hidden states [T, D] of one layer: 0 is the embeddings' output, -1 the last layer's; a ValueError if there is no such layer.
 
-        With `wanted_K`, places of tokens, [K, D] of the last layer: theirs alone.
+        With `asked`, [K, D] of the last layer: of those tokens alone.
         """
         if not -1 - self.num_layers <= layer <= self.num_layers:
             raise ValueError(f"layer {layer} was asked for, but the encoder has {self.num_layers}; 0 is its embeddings, -1 its last layer")
@@ -100,8 +100,8 @@ class Model(nn.Module):
         read = {"input_ids": packed.token_ids_T, "position_ids": positions, "token_type_ids": segments}
         read_1T = {name: self._filled(row_T)[None] for name, row_T in read.items()}
         is_last = layer == self.num_layers
-        assert is_last or wanted_K is None, "heads look at the last layer"
-        for_layers = self._for_layers(packed, wanted_K)
+        assert is_last or asked is None, "heads look at the last layer"
+        for_layers = self._for_layers(packed, asked)
         with self._casting():
             if is_last:
                 hidden = self.encoder(**read_1T, **for_layers, output_hidden_states=False).last_hidden_state.squeeze(0)
@@ -109,27 +109,27 @@ class Model(nn.Module):
                 hidden = self.family.run_layers(self.encoder, self.encoder.embeddings(**read_1T).squeeze(0), 0, layer, **for_layers)
             else:
                 hidden = self.encoder(**read_1T, **for_layers, output_hidden_states=True).hidden_states[layer].squeeze(0)
-        return self._of_wanted(hidden, packed, wanted_K)
+        return self._of_asked(hidden, packed, asked)
 
-    def _above_frozen(self, kept_TD: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
+    def _above_frozen(self, kept_TD: Tensor, packed: Packed, asked: Asked | None) -> Tensor:
         if self._num_frozen == self.num_layers:
-            return kept_TD if wanted_K is None else kept_TD.index_select(0, wanted_K)
+            return kept_TD if asked is None else kept_TD.index_select(0, asked.rows_K)
         assert self.family.run_layers is not None, "outputs of layers are kept where those above can begin with them"
-        for_layers = self._for_layers(packed, wanted_K)
+        for_layers = self._for_layers(packed, asked)
         hidden = self.family.run_layers(self.encoder, self._filled(kept_TD), self._num_frozen, self.num_layers, **for_layers)
-        return self._of_wanted(hidden, packed, wanted_K)
+        return self._of_asked(hidden, packed, asked)
 
-    def _for_layers(self, packed: Packed, wanted_K: Tensor | None) -> dict[str, object]:
+    def _for_layers(self, packed: Packed, asked: Asked | None) -> dict[str, object]:
         """What each layer is called with."""
-        if wanted_K is None or not self.is_narrow:
+        if asked is None or not self.is_narrow:
             return {"runs": packed.runs}
-        return {"runs": packed.runs, "rows_K": self._filled(wanted_K)}
+        return {"runs": packed.runs, "asked": asked._replace(rows_K=self._filled(asked.rows_K))}
 
-    def _of_wanted(self, hidden: Tensor, packed: Packed, wanted_K: Tensor | None) -> Tensor:
-        """Of what the last layer gave the wanted rows, which are all that there is where it is narrow."""
-        if wanted_K is None:
+    def _of_asked(self, hidden: Tensor, packed: Packed, asked: Asked | None) -> Tensor:
+        """Of what the last layer gave the rows that are asked for, which are all that there is where it is narrow."""
+        if asked is None:
             return hidden[: len(packed.token_ids_T)]
-        return hidden[: len(wanted_K)] if self.is_narrow else hidden.index_select(0, wanted_K)
+        return hidden[: len(asked.rows_K)] if self.is_narrow else hidden.index_select(0, asked.rows_K)
 
     def _filled(self, row_T: Tensor) -> Tensor:
         """The row with its last token so often again, behind all sequences, that rows have few different lengths: on a CPU, each

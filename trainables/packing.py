@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,6 +50,15 @@ class Runs:
         if (num_heads, dtype) not in self._blocks:
             self._blocks[num_heads, dtype] = cut_blocks(self.lengths_B, num_heads, dtype)
         return self._blocks[num_heads, dtype]
+
+
+class Asked(NamedTuple):
+    """The tokens of a row whose last hidden states a head looks at."""
+
+    rows_K: Tensor
+    """Their places, ascending."""
+    is_one_each: bool
+    """Whether they are one of each sequence."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -174,44 +183,60 @@ def packed_attention(
     position_bias: Tensor | None = None,
     *,
     runs: Runs,
+    is_one_each: bool = False,
     **_others: object,  # transformers hands over what it hands to every attention function
 ) -> tuple[Tensor, None]:
     """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E]; tokens behind the last sequence get zeros.
 
+    With `is_one_each` queries are one a sequence, and so many are given back.
     `position_bias` [1, H, L, L], added to what a softmax is taken of, is that of the longest sequence: it is a function of the distance,
     so that a shorter one's is its corner.
     """
     if query.is_cuda and query.dtype != torch.float32 and position_bias is None:
         # what torch.nn.attention.varlen calls; that wrapper has no dropout
         bounds, longest = runs.bounds_B1, runs.longest
+        of_queries, most = (torch.arange(len(bounds), dtype=torch.int32, device=bounds.device), 1) if is_one_each else (bounds, longest)
         states = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
         output_THE: Tensor = torch.ops.aten._flash_attention_forward(
-            *states, bounds, bounds, longest, longest, dropout, False, False, scale=scaling
+            *states, of_queries, bounds, most, longest, dropout, False, False, scale=scaling
         )[0]
         return output_THE.unsqueeze(0), None
     if query.device.type == "cpu" and dropout:
-        num_heads, num_tokens, size = query.shape[1:]
+        num_heads, num_queries, size = query.shape[1:]
         blocks, scale = runs.blocks(num_heads, query.dtype), size**-0.5 if scaling is None else scaling
-        output_RE = dropout_attention(rows_of(query), rows_of(key), rows_of(value), blocks, dropout, scale, position_bias)
-        return output_RE.view(1, num_tokens, num_heads, size), None
-    return _by_length(query, key, value, runs, position_bias, dropout, scaling).unsqueeze(0), None
+        output_RE = dropout_attention(rows_of(query), rows_of(key), rows_of(value), blocks, dropout, scale, position_bias, is_one_each)
+        return output_RE.view(1, num_queries, num_heads, size), None
+    return _by_length(query, key, value, runs, position_bias, dropout, scaling, is_one_each).unsqueeze(0), None
 
 
 def _by_length(
-    query: Tensor, key: Tensor, value: Tensor, runs: Runs, position_bias: Tensor | None, dropout: float, scaling: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    runs: Runs,
+    position_bias: Tensor | None,
+    dropout: float,
+    scaling: float | None,
+    is_one_each: bool,
 ) -> Tensor:
-    """[T, H, E]. By `split`, not by slices: the backward of a slice fills the whole row with zeros."""
+    """As many rows [T, H, E] as there are queries."""
     equal_lengths = runs.equal_lengths
-    sizes = [num_sequences * length for num_sequences, length in equal_lengths]
-    num_behind = query.shape[2] - sum(sizes)
-    pieces = (each.squeeze(0).transpose(0, 1).split([*sizes, num_behind]) for each in (query, key, value))
+    queries = _split_by_length(query, [(number, 1) for number, _ in equal_lengths] if is_one_each else equal_lengths)
     outputs = []
-    for shape, *states in zip(equal_lengths, *pieces, strict=False):
-        query_BHLE, key_BHLE, value_BHLE = (piece.unflatten(0, shape).transpose(1, 2) for piece in states)
-        bias = None if position_bias is None else position_bias[:, :, : shape[1], : shape[1]].to(query.dtype)
+    keys, values = (_split_by_length(each, equal_lengths) for each in (key, value))
+    for (_, length), query_BHLE, key_BHLE, value_BHLE in zip(equal_lengths, queries, keys, values, strict=True):
+        bias = None if position_bias is None else position_bias[:, :, :length, :length].to(query.dtype)
         output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
         outputs.append(output_BHLE.transpose(1, 2).flatten(0, 1))
+    num_behind = query.shape[2] - sum(map(len, outputs))
     return torch.cat([*outputs, query.new_zeros(num_behind, query.shape[1], query.shape[3])])
+
+
+def _split_by_length(states: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
+    """[1, H, T, E] to [B, H, L, E] of each (B, L). By `split`, not by slices: the backward of a slice fills the whole row with zeros."""
+    sizes = [number * length for number, length in shapes]
+    pieces = states.squeeze(0).transpose(0, 1).split([*sizes, states.shape[2] - sum(sizes)])
+    return [piece.unflatten(0, shape).transpose(1, 2) for piece, shape in zip(pieces, shapes, strict=False)]
 
 
 AttentionInterface.register(ATTENTION, packed_attention)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from trainables.features import Features
-from trainables.flops import step_flops
+from trainables.flops import ONE_EACH, step_flops
 from trainables.frozen_layers import Kept, States, keep_frozen, sum_of_squares
-from trainables.heads import num_wanted
+from trainables.heads import num_asked
 from trainables.interruption import InterruptedStageError, IsInterrupted, Reason, never
 from trainables.layers import Rule, depth_of, is_trained, learning_rate_scale, rule_of, thawed
 from trainables.masking import Vocabulary, mask_tokens
@@ -250,7 +250,8 @@ def batch_flops(model: Model, trained: Rule, batch: Batch) -> float:
     """Of a step on a whole batch."""
     num_kept = trained.num_frozen_layers if batch.kept_TD is not None else 0
     features = batch.features
-    return step_flops(model.shape, trained, len(features.token_ids), sum_of_squares(features), num_wanted(features), num_kept)
+    num_tokens, is_one_each = len(features.token_ids), features.kind in ONE_EACH
+    return step_flops(model.shape, trained, num_tokens, sum_of_squares(features), num_asked(features), is_one_each, num_kept)
 
 
 def outcome(progress: Progress, spec: "TrainSpec", status: Literal["done", "pruned"], seconds_before: float, effort: Effort) -> Trained:

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.trainables.toy_training import toy_features, toy_model
 from trainables.family import FAMILIES
 from trainables.flops import EncoderShape, step_flops
-from trainables.heads import num_wanted
+from trainables.heads import num_asked
 from trainables.layers import Rule, rule_of
 from trainables.packing import pack
 
@@ -30,7 +30,7 @@ def test_counted_operations_are_those_that_run(family: str, layers_trained: str,
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(pack(features, np.arange(len(lengths)), torch.device("cpu")), "classify").backward()
     # beside the encoder there is a small head
-    counted = step_flops(model.shape, rule, int(lengths.sum()), int((lengths**2).sum()), num_wanted(features))
+    counted = step_flops(model.shape, rule, int(lengths.sum()), int((lengths**2).sum()), num_asked(features), is_one_each=True)
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.trainables.toy_training import SHAPES, toy_features, toy_model
 from trainables.family import FAMILIES
-from trainables.heads import num_wanted
+from trainables.heads import num_asked
 from trainables.model import Model
 from trainables.packing import pack, split_units
 
@@ -52,6 +52,6 @@ def test_above_its_attention_the_last_layer_sees_what_the_head_asks_for(family: 
         layer.output.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].shape[1]))
     packed = pack(features, next(split_units(features, 10**6)), model.device)
     model(packed, SHAPES[kind].task)
-    assert seen == [len(features.token_ids)] * (model.num_layers - 1) + [num_wanted(features)]
+    assert seen == [len(features.token_ids)] * (model.num_layers - 1) + [num_asked(features)]
     model.hidden(packed)
     assert seen[-1] == len(features.token_ids), "nothing is left of what was asked for before"
