@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +31,8 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # A local Ray would start a worker for each core, but Tune's have another environment and start anew.
+    "RAY_prestart_worker_first_driver": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
@@ -43,8 +46,11 @@ _ANSWERS_WITHIN_S = 10.0
 
 
 @contextmanager
-def cluster(resources: Resources) -> Iterator[int]:
-    """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
+def cluster(resources: Resources, closing: Executor | None = None) -> Iterator[int]:
+    """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block.
+
+    Its end takes a second or two; with `closing` that does it while the caller goes on.
+    """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray  # seconds to import: verbs that run nothing never pay for it
@@ -74,7 +80,10 @@ def cluster(resources: Resources) -> Iterator[int]:
             check_node_types(resources, types)
         yield resources.max_concurrent or num_asked_for(resources, found, types, may_grow=bool(address))
     finally:
-        ray.shutdown()
+        if closing is None:
+            ray.shutdown()
+        else:
+            closing.submit(ray.shutdown)
 
 
 def _check_answers(address: str) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from trainables.devices import device_name, peak_memory_bytes, reset_peak_memory
 from trainables.features import Features
+from trainables.garbage import without_garbage_collection
 from trainables.packing import Packed, attention_kernel, pack, take, unit_bounds
 
 if TYPE_CHECKING:  # pydantic, which GPU machines may lack
@@ -195,7 +196,7 @@ def _time_setting(
         for each in arms:
             _seconds(each, packs[repetition % len(packs)], head, device)
     found = []
-    with _without_garbage_collection():
+    with without_garbage_collection():  # in the middle of one arm's pass it would be counted as its time
         for repetition, first in enumerate(_balanced(len(arms), often.repetitions, random)):
             which = repetition % len(packs)
             for place in range(len(arms)):
@@ -260,18 +261,6 @@ def _free(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """A collection in the middle of one arm's pass would be counted as its time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -6,12 +6,16 @@ Where it is one a sequence, no other token needs to attend to the rest either.
 Legend: `T` tokens of a row, `K` of them that are asked for, `D` hidden size, `H` attention heads, `E` size of a head.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from trainables.packing import Asked, Runs, packed_attention
+
+Attended = tuple[Tensor, Tensor | None]
+"""[1, T, D] or [1, K, D], and the weights, which nobody keeps."""
 
 
 def make_narrow(attention: nn.Module) -> None:
@@ -20,33 +24,31 @@ def make_narrow(attention: nn.Module) -> None:
 
     So there is nothing to set before a call, and a layer that is computed again in the backward pass is told again.
     """
+    whole: Any = attention.self
     output: Any = attention.output
-    if not isinstance(attention.self, NarrowSelfAttention):
-        attention.self = NarrowSelfAttention(attention.self)
+    if not hasattr(output, "asked"):
+        whole.forward = functools.partial(_attend, whole, whole.forward)
         output.asked = None
         attention.register_forward_pre_hook(_hand_over, with_kwargs=True)
         output.register_forward_pre_hook(_narrowed)
 
 
-class NarrowSelfAttention(nn.Module):
-    """transformers' self-attention of packed sequences with the same weights, which gives what the tokens that are asked for attend to."""
+def _attend(
+    whole: Any, forward: Callable[..., Attended], hidden: Tensor, *given: Any, asked: Asked | None = None, **named: Any
+) -> Attended:
+    """Self-attention: transformers' own `forward`, but where one token a sequence asks."""
+    if asked is not None and asked.is_one_each:
+        return _attend_once(whole, hidden, asked, named["runs"]), None
+    attended, weights = forward(hidden, *given, **named)
+    return _rows(attended, asked), weights
 
-    def __init__(self, whole: Any) -> None:
-        super().__init__()
-        self.query, self.key, self.value, self.dropout = whole.query, whole.key, whole.value, whole.dropout
-        self._size = int(whole.attention_head_size)
 
-    def forward(self, hidden_states: Tensor, *, runs: Runs, asked: Asked | None = None, **_others: object) -> tuple[Tensor, None]:
-        is_one_each = asked is not None and asked.is_one_each
-        asking = _rows(hidden_states, asked) if is_one_each else hidden_states
-        query, key, value = self._heads(self.query(asking)), self._heads(self.key(hidden_states)), self._heads(self.value(hidden_states))
-        dropout = self.dropout.p if self.training else 0.0
-        attended = packed_attention(self, query, key, value, None, dropout, runs=runs, is_one_each=is_one_each)[0].flatten(2)
-        return attended if is_one_each else _rows(attended, asked), None
-
-    def _heads(self, states_1TD: Tensor) -> Tensor:
-        """[1, H, T, E]"""
-        return states_1TD.unflatten(2, (-1, self._size)).transpose(1, 2)
+def _attend_once(whole: Any, hidden: Tensor, asked: Asked, runs: Runs) -> Tensor:
+    """[1, K, D] of [1, T, D]; a head's projections are those of `whole`."""
+    projected = whole.query(_rows(hidden, asked)), whole.key(hidden), whole.value(hidden)
+    query, key, value = (each.unflatten(2, (-1, whole.attention_head_size)).transpose(1, 2) for each in projected)
+    dropout = whole.dropout.p if whole.training else 0.0
+    return packed_attention(whole, query, key, value, None, dropout, runs=runs, is_one_each=True)[0].flatten(2)
 
 
 def _hand_over(attention: Any, _inputs: object, given: Mapping[str, Any]) -> None:
