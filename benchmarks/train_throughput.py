@@ -5,16 +5,17 @@
 
 A small XLM-R with the full vocabulary and random weights is trained for one epoch by each of five, one after another, round by round, in
 another order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and growing it
-back are in, in a process that keeps freed memory as one of a sweep does. It computes in bfloat16 where this processor multiplies matrices
-faster so, which is measured first; else in float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as long,
-are left out. `Trainer` is timed from its first batch to its last step, and given all that costs it nothing: rows that are tensors
+back are in, in a process whose allocator keeps freed memory, as a stage sets it. It computes in bfloat16 where this processor multiplies
+matrices faster so, which is measured first; else in float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as
+long, are left out. `Trainer` is timed from its first batch to its last step, and given all that costs it nothing: rows that are tensors
 already, a collator without a tokenizer that pads to the longest of the batch, fused AdamW, no logging, saving, progress bar or look for
-bad losses, no pinned memory. Rows, batch size, epochs, schedule, clipping and weight decay are the same. Each has a process of its own,
-whose largest resident set is its peak memory. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are
-nearer the truth than the clock's.
+bad losses, no pinned memory; its process has the allocator's defaults. Rows, batch size, epochs, schedule, clipping and weight decay are
+the same. Each has a process of its own, whose largest resident set is its peak memory. On a machine that others use, ratios of CPU
+seconds, all threads', with `--threads 1` are nearer the truth than the clock's.
 """
 
 import argparse
+import contextlib
 import functools
 import multiprocessing
 import tempfile
@@ -73,7 +74,7 @@ def begin_process(name: str, num_threads: int) -> None:
     """What the process of a contender does first."""
     torch.set_num_threads(num_threads)
     if name == OURS:
-        keep_freed_memory()  # as a sweep's do
+        keep_freed_memory()  # as a stage does
 
 
 def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -81,16 +82,15 @@ def compare(profile: Profile, precision: str, arguments: argparse.Namespace) -> 
     features = make_features(profile, arguments.rows or profile.num_rows)
     print(f"\n{describe(profile, features)}")
     names = [OURS, *(name for name in PEERS if precision == "bfloat16" or "bf16" not in PEERS[name])]
-    spawn = multiprocessing.get_context("spawn")
-    processes = {name: ProcessPoolExecutor(1, spawn, begin_process, (name, arguments.threads)) for name in names}
+    with contextlib.ExitStack() as stack:
+        begun = functools.partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), begin_process)
+        processes = {name: stack.enter_context(begun((name, arguments.threads))) for name in names}
 
-    def run(name: str) -> Seconds:
-        return processes[name].submit(train_once, name, precision, profile, features).result()
+        def run(name: str) -> Seconds:
+            return processes[name].submit(train_once, name, precision, profile, features).result()
 
-    seconds = interleave({name: functools.partial(run, name) for name in names}, arguments.rounds)
-    peaks = {name: process.submit(peak_memory_bytes, CPU).result() for name, process in processes.items()}
-    for process in processes.values():
-        process.shutdown()
+        seconds = interleave({name: functools.partial(run, name) for name in names}, arguments.rounds)
+        peaks = {name: process.submit(peak_memory_bytes, CPU).result() for name, process in processes.items()}
     best = print_table(seconds, OURS, len(features.token_ids))
     print("peak memory: " + "; ".join(f"{name} {peak / 2**30:.2f} GiB" for name, peak in peaks.items()), flush=True)
     return {"rows": features.num_examples, "tokens": len(features.token_ids), "seconds": seconds, "best_peer": best, "peak_bytes": peaks}

@@ -135,9 +135,9 @@ def _first_made(data: DataSpec) -> list[Example]:
 
 def _asked(kind: Kind, tokens: float, examples: Sequence[Sequence[tuple[str, str | None]]]) -> float:
     """As `trainables.heads.num_asked` counts a batch: one token a sequence, the first of each word, those that are masked, or all."""
+    if kind in ONE_EACH:
+        return statistics.fmean(map(len, examples))
     match kind:
-        case "classification" | "multiple_choice":
-            return statistics.fmean(map(len, examples))
         case "tagging":
             return min(tokens, statistics.fmean(1 + text.count(" ") for ((text, _),) in examples))
         case "mlm":
@@ -159,8 +159,8 @@ def _published(data: DataSpec, max_length: int) -> tuple[Amount | None, tuple[Un
     task = TASKS.load(data.task)
     num_sequences = task.num_options or 1
     tokens, squares = num_sequences * min(mean, max_length), num_sequences * min(square, max_length) ** 2
-    by_kind = {"classification": 1.0, "multiple_choice": num_sequences, "mlm": _MASKED_SHARE * tokens}
-    amount = Amount(size.num_examples, tokens, squares, by_kind.get(task.kind, tokens), task.kind in ONE_EACH)
+    asked = num_sequences if task.kind in ONE_EACH else _MASKED_SHARE * tokens if task.kind == "mlm" else tokens
+    amount = Amount(size.num_examples, tokens, squares, asked, task.kind in ONE_EACH)
     return amount, tuple(unknown)
 
 

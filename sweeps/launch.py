@@ -4,7 +4,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,11 +45,8 @@ _ANSWERS_WITHIN_S = 10.0
 
 
 @contextmanager
-def cluster(resources: Resources, closing: Executor | None = None) -> Iterator[int]:
-    """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block.
-
-    Its end takes a second or two; with `closing` that does it while the caller goes on.
-    """
+def cluster(resources: Resources) -> Iterator[int]:
+    """A Ray cluster, and how many stages to ask it for at once: the one at `RAY_ADDRESS`, else one that lives as long as this block."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray  # seconds to import: verbs that run nothing never pay for it
@@ -80,10 +76,7 @@ def cluster(resources: Resources, closing: Executor | None = None) -> Iterator[i
             check_node_types(resources, types)
         yield resources.max_concurrent or num_asked_for(resources, found, types, may_grow=bool(address))
     finally:
-        if closing is None:
-            ray.shutdown()
-        else:
-            closing.submit(ray.shutdown)
+        ray.shutdown()
 
 
 def _check_answers(address: str) -> None:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 from rich.console import Console
@@ -73,7 +72,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS, webh
     """
     paused = None
     url = webhook_url(webhook)
-    with driving(opened) as leases, Notifier(opened.study.name, url) as notifier, ThreadPoolExecutor(1) as closing:
+    with driving(opened) as leases, Notifier(opened.study.name, url) as notifier:
         walk, damaged = walk_store(opened, Store.damage)
         tracker = Tracker(opened.home.root, opened.study.name, opened.study.description)
         try:
@@ -87,7 +86,7 @@ def run_study(opened: Opened, console: Console, limits: Limits = NO_LIMITS, webh
                 journal = Journal(walk, opened.store, tracker, progress, leases, retries_of(opened), notifier)
                 journal.settle()
                 if not walk.is_finished:
-                    paused = run_rest(opened, walk, journal, leases, limits, closing)
+                    paused = run_rest(opened, walk, journal, leases, limits)
                 for message in damaged[num_told:]:
                     progress.note(message)
                 journal.close()
@@ -202,14 +201,12 @@ def check_data(opened: Opened) -> None:
         raise StudyError("\n".join(problems.values()))
 
 
-def run_rest(
-    opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS, closing: Executor | None = None
-) -> str | None:
-    """Runs what the walk has left; returns why it ended early, if it did. `closing` is `cluster`'s."""
+def run_rest(opened: Opened, walk: Walk, journal: Journal, leases: Leases, limits: Limits = NO_LIMITS) -> str | None:
+    """Runs what the walk has left; returns why it ended early, if it did."""
     record_declared(opened.store.files, tasks_of(opened.study))
     opened.home.cache.mkdir(parents=True, exist_ok=True)
     written = [opened.home.cache, *([opened.store.files.local("")] if opened.store.files.is_local else [])]
-    with Listener(orders_of(opened)) as listener, cluster(opened.study.resources, closing) as num_at_once:
+    with Listener(orders_of(opened)) as listener, cluster(opened.study.resources) as num_at_once:
         brakes = Brakes(written, limits, heard=listener.heard)
         paused = run_walk(walk, opened.study.resources, num_at_once, opened.store, functools.partial(_job, opened), journal, leases, brakes)
     journal.settle()

@@ -9,7 +9,8 @@ from trainables.allocator import give_back_freed_memory
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begins a new measurement: a process that is used from trial to trial would else report its largest one for all."""
+    """Begins a new measurement: a process that is used from trial to trial would else report its largest one for all. What is free on a
+    CPU goes back to the system, for it would count."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif (switch := Path("/proc/self/clear_refs")).exists():

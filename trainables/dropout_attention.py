@@ -3,8 +3,8 @@
 torch has no kernel for it there. Run length by run length it takes some forty small operations for each of twenty lengths and layer, which
 cost more than what they compute. Here sequences of about one length are padded to a block, whose forward and backward take a dozen each.
 
-Legend: `T` tokens, `H` attention heads, `E` size of a head, `R` = T * H rows of E numbers, token by token; of a block: `B` sequences,
-`L` its length, `P` = B * H * L places.
+Legend: `T` tokens, `H` attention heads, `E` size of a head, `R` = T * H rows of E numbers, token by token (of queries that are one a
+sequence, sequence by sequence); of a block: `B` sequences, `L` its length, `P` = B * H * L places.
 """
 
 from typing import Any, NamedTuple

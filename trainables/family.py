@@ -31,7 +31,7 @@ def run_layers(encoder: PreTrainedModel, hidden_TD: Tensor, first: int, end: int
 
 
 def last_attention(encoder: PreTrainedModel) -> nn.Module:
-    """Of the last of layers as BERT has them, the module whose `output` follows on attention."""
+    """Of the last of layers as BERT has them, the module of `self`, with its projections, and of `output`, which follows on it."""
     attention: nn.Module = encoder.encoder.layer[-1].attention
     return attention
 

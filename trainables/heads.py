@@ -173,7 +173,7 @@ def num_averaged(features: Features) -> int:
     """Over how many examples (tokens, for tagging and masked tokens) the loss of this batch is averaged."""
     match features.kind:
         case "tagging" | "mlm":
-            return int(np.count_nonzero(features.targets != IGNORED))
+            return _num_labelled(features)
         case "multiple_choice":
             return features.num_examples
         case _:
@@ -184,7 +184,11 @@ def num_asked(features: Features) -> int:
     """How many tokens of a batch a head asks for, where one token stands for a sequence."""
     if features.kind in ONE_EACH:
         return len(features.second_segment)
-    return num_averaged(features) if features.kind in ("tagging", "mlm") else len(features.token_ids)
+    return _num_labelled(features) if features.kind in ("tagging", "mlm") else len(features.token_ids)
+
+
+def _num_labelled(features: Features) -> int:
+    return int(np.count_nonzero(features.targets != IGNORED))
 
 
 def make_head(shape: HeadShape, config: PreTrainedConfig, seed: int, summary: Summary = "first") -> nn.Module:

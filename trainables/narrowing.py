@@ -3,19 +3,15 @@
 Above attention each token is treated by itself: a classifier asks for one token a sequence, a tagger for the first piece of each word.
 Where it is one a sequence, no other token needs to attend to the rest either.
 
-Legend: `T` tokens of a row, `K` of them that are asked for, `D` hidden size, `H` attention heads, `E` size of a head.
+Legend: `T` tokens of a row, `K` of them that are asked for, `D` hidden size.
 """
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from trainables.packing import Asked, Runs, packed_attention
-
-Attended = tuple[Tensor, Tensor | None]
-"""[1, T, D] or [1, K, D], and the weights, which nobody keeps."""
 
 
 def make_narrow(attention: nn.Module) -> None:
@@ -24,31 +20,33 @@ def make_narrow(attention: nn.Module) -> None:
 
     So there is nothing to set before a call, and a layer that is computed again in the backward pass is told again.
     """
-    whole: Any = attention.self
     output: Any = attention.output
     if not hasattr(output, "asked"):
-        whole.forward = functools.partial(_attend, whole, whole.forward)
+        own: Any = attention.self
+        own.__class__ = _narrow_class(type(own))  # not another module: what is put beside its projections later lies in this one
         output.asked = None
         attention.register_forward_pre_hook(_hand_over, with_kwargs=True)
         output.register_forward_pre_hook(_narrowed)
 
 
-def _attend(
-    whole: Any, forward: Callable[..., Attended], hidden: Tensor, *given: Any, asked: Asked | None = None, **named: Any
-) -> Attended:
-    """Self-attention: transformers' own `forward`, but where one token a sequence asks."""
-    if asked is not None and asked.is_one_each:
-        return _attend_once(whole, hidden, asked, named["runs"]), None
-    attended, weights = forward(hidden, *given, **named)
-    return _rows(attended, asked), weights
+def _narrow_class(kind: type[Any]) -> type[Any]:
+    """A self-attention as `kind`, but where one token a sequence asks."""
+
+    def forward(own: Any, hidden_1TD: Tensor, *given: Any, asked: Asked | None = None, **named: Any) -> tuple[Tensor, Tensor | None]:
+        if asked is not None and asked.is_one_each:
+            return _attend_once(own, hidden_1TD, asked, named["runs"]), None
+        attended_1TD, weights = kind.forward(own, hidden_1TD, *given, **named)
+        return _rows(attended_1TD, asked), weights
+
+    return type(f"Narrow{kind.__name__}", (kind,), {"forward": forward})
 
 
-def _attend_once(whole: Any, hidden: Tensor, asked: Asked, runs: Runs) -> Tensor:
-    """[1, K, D] of [1, T, D]; a head's projections are those of `whole`."""
-    projected = whole.query(_rows(hidden, asked)), whole.key(hidden), whole.value(hidden)
-    query, key, value = (each.unflatten(2, (-1, whole.attention_head_size)).transpose(1, 2) for each in projected)
-    dropout = whole.dropout.p if whole.training else 0.0
-    return packed_attention(whole, query, key, value, None, dropout, runs=runs, is_one_each=True)[0].flatten(2)
+def _attend_once(own: Any, hidden_1TD: Tensor, asked: Asked, runs: Runs) -> Tensor:
+    """[1, K, D]"""
+    projected = own.query(_rows(hidden_1TD, asked)), own.key(hidden_1TD), own.value(hidden_1TD)
+    query, key, value = (each.unflatten(2, (-1, own.attention_head_size)).transpose(1, 2) for each in projected)
+    dropout = own.dropout.p if own.training else 0.0
+    return packed_attention(own, query, key, value, None, dropout, own.scaling, runs=runs, is_one_each=True)[0].flatten(2)
 
 
 def _hand_over(attention: Any, _inputs: object, given: Mapping[str, Any]) -> None:

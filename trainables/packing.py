@@ -188,10 +188,11 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """Attention of each sequence to itself: [1, H, T, E] each, to [1, T, H, E]; tokens behind the last sequence get zeros.
 
-    With `is_one_each` queries are one a sequence, and so many are given back.
+    With `is_one_each` queries are one a sequence, and so many are given back; there is no bias then.
     `position_bias` [1, H, L, L], added to what a softmax is taken of, is that of the longest sequence: it is a function of the distance,
     so that a shorter one's is its corner.
     """
+    assert not is_one_each or position_bias is None, "a bias is that of all queries"
     if query.is_cuda and query.dtype != torch.float32 and position_bias is None:
         # what torch.nn.attention.varlen calls; that wrapper has no dropout
         bounds, longest = runs.bounds_B1, runs.longest

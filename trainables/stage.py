@@ -12,7 +12,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from trainables.allocator import keep_freed_memory
+from trainables.allocator import give_back_freed_memory, keep_freed_memory
 from trainables.benchmark_names import TIMES_FILE
 from trainables.benchmark_stage import Source, run_benchmark
 from trainables.data import load_examples
@@ -114,25 +114,34 @@ def make_ready(job: Job, store: Store) -> None:
 def _run_stage(job: Job, store: Store, report: Report, is_interrupted: IsInterrupted) -> Manifest:
     started_at = time.time()
     torch.set_num_threads(job.num_threads)
-    keep_freed_memory()
     disable_progress_bar()
     device = torch.device("cuda", torch.cuda.current_device()) if job.use_gpu and not _is_driver(job) else torch.device("cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
     reset_peak_memory(device)
-    with scratch_folder() as folder:
-        match job.spec:
-            case InitSpec():
-                outcome = _initialise(job.spec, job, folder)
-            case TrainSpec():
-                outcome = _train(job.spec, job, store, device, report, is_interrupted, folder)
-            case EvaluateSpec():
-                outcome = _evaluate(job.spec, job, store, device, folder)
-            case BenchmarkSpec():
-                outcome = _benchmark(job.spec, job, store, device, folder)
-            case TransferSpec():
-                outcome = _transfer(job.spec, job, store, device)
-            case SynthesizeSpec():
-                outcome = Outcome(**synthesize(job.spec, job, device, store.progress_folder(job.spec.key), folder)._asdict())
-        return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
+    try:
+        with scratch_folder() as folder:
+            outcome = _outcome(job, store, device, report, is_interrupted, folder)
+            return _publish(job, store, outcome, _cost(job, outcome, started_at, device), folder)
+    finally:
+        give_back_freed_memory()
+
+
+def _outcome(job: Job, store: Store, device: torch.device, report: Report, is_interrupted: IsInterrupted, folder: Path) -> Outcome:
+    """What the stage's own kind of work comes to; its files are written into `folder`."""
+    match job.spec:
+        case InitSpec():
+            return _initialise(job.spec, job, folder)
+        case TrainSpec():
+            return _train(job.spec, job, store, device, report, is_interrupted, folder)
+        case EvaluateSpec():
+            return _evaluate(job.spec, job, store, device, folder)
+        case BenchmarkSpec():
+            return _benchmark(job.spec, job, store, device, folder)
+        case TransferSpec():
+            return _transfer(job.spec, job, store, device)
+        case SynthesizeSpec():
+            return Outcome(**synthesize(job.spec, job, device, store.progress_folder(job.spec.key), folder)._asdict())
 
 
 def _initialise(spec: InitSpec, job: Job, folder: Path) -> Outcome:

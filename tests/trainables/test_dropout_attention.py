@@ -29,33 +29,34 @@ def test_attention_with_dropout_is_attention_that_forgets_nothing_when_none_is_d
     assert not found[0, sum(LENGTHS) :].any()
 
 
-@pytest.mark.parametrize("is_in_blocks", [False, True])
-def test_one_query_a_sequence_attends_as_it_does_among_all(is_in_blocks: bool) -> None:
-    """The first token of each sequence, by either path; a few queries lie behind all sequences, as tokens may."""
+@pytest.mark.parametrize("dropout", [0.0, 1e-9])
+def test_one_query_a_sequence_attends_as_it_does_among_all(dropout: float) -> None:
+    """The first token of each sequence, by length and in blocks, where next to nothing is dropped; a few queries lie behind all."""
     runs = make_runs(LENGTHS)
     states = torch.randn(3, 1, 2, sum(LENGTHS) + 5, 8, dtype=torch.float64)
     leaves = [each.clone().requires_grad_() for each in states]
     rows_K = torch.cat([runs.bounds_B1[:-1].long(), torch.full((3,), sum(LENGTHS))])
     expected = packed_attention(torch.nn.Identity(), *leaves, None, 0.0, 0.3, runs=runs)[0].index_select(1, rows_K)
     query, key, value = leaves[0].index_select(2, rows_K), *leaves[1:]
-    if is_in_blocks:
-        rows = [rows_of(each) for each in (query, key, value)]
-        blocks = runs.blocks(2, torch.float64)
-        found = dropout_attention(rows[0], rows[1], rows[2], blocks, 0.0, 0.3, None, is_one_each=True).view_as(expected)
-    else:
-        found = packed_attention(torch.nn.Identity(), query, key, value, None, 0.0, 0.3, runs=runs, is_one_each=True)[0]
+    found = packed_attention(torch.nn.Identity(), query, key, value, None, dropout, 0.3, runs=runs, is_one_each=True)[0]
     torch.testing.assert_close(found, expected)
     upstream = torch.randn_like(expected)
     torch.testing.assert_close(torch.autograd.grad(found, leaves, upstream), torch.autograd.grad(expected, leaves, upstream))
     assert not found[0, len(LENGTHS) :].any()
 
 
-def test_what_attention_drops_is_made_up_for_on_average() -> None:
+@pytest.mark.parametrize("is_one_each", [False, True])
+def test_what_attention_drops_is_made_up_for_on_average(is_one_each: bool) -> None:
     runs = make_runs(LENGTHS)
-    states = torch.randn(3, 1, 2, sum(LENGTHS), 8)
-    expected = packed_attention(torch.nn.Identity(), *states, None, 0.0, runs=runs)[0]
+    query, key, value = torch.randn(3, 1, 2, sum(LENGTHS), 8)
+    query = query[:, :, : len(LENGTHS)] if is_one_each else query
+
+    def attended(dropout: float) -> torch.Tensor:
+        return packed_attention(torch.nn.Identity(), query, key, value, None, dropout, runs=runs, is_one_each=is_one_each)[0]
+
+    expected = attended(0.0)
     torch.manual_seed(0)
-    found = torch.stack([packed_attention(torch.nn.Identity(), *states, None, 0.25, runs=runs)[0] for _ in range(2000)])
+    found = torch.stack([attended(0.25) for _ in range(2000)])
     error = found.std(0) / len(found) ** 0.5
     assert (found.std(0)[:, :100] > 0).all()
     assert ((found.mean(0) - expected).abs() < 6 * error).all()

@@ -64,12 +64,18 @@ def test_features_without_targets_can_be_packed() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="flash attention runs on a GPU alone")
+@pytest.mark.parametrize("is_one_each", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_flash_attention_agrees_with_groups_of_equal_length(dropout: float) -> None:
+def test_flash_attention_agrees_with_groups_of_equal_length(dropout: float, is_one_each: bool) -> None:
     packed = pack(toy_features("tagging"), np.arange(40), torch.device("cuda"))
     states = torch.randn(3, 1, 4, len(packed.token_ids_T), 32, device="cuda")
     precise, flash = (states.to(dtype).requires_grad_() for dtype in (torch.float32, torch.bfloat16))
-    expected, found = (packed_attention(torch.nn.Identity(), *each, None, dropout, runs=packed.runs)[0] for each in (precise, flash))
+
+    def attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        asking = query.index_select(2, packed.starts_B) if is_one_each else query
+        return packed_attention(torch.nn.Identity(), asking, key, value, None, dropout, runs=packed.runs, is_one_each=is_one_each)[0]
+
+    expected, found = attended(*precise), attended(*flash)
     found.float().square().sum().backward()
     assert flash.grad is not None
     assert flash.grad.isfinite().all()
