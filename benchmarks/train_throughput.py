@@ -3,16 +3,16 @@
     python benchmarks/train_throughput.py [--profiles nli tagging qa] [--rounds N] [--rows N] [--threads N]
         [--precision float32|bfloat16] [--json FILE]
 
-A small XLM-R with the full vocabulary and random weights is trained for one epoch by each, one after another, round by round, in another
-order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and growing it back
-are in, in a process whose allocator keeps freed memory, as a stage sets it. It computes in bfloat16 where this processor multiplies
-matrices faster so, which is measured first; else in float32, and the bfloat16 settings of `Trainer`, which would take some fifty times as
-long, are left out. `Trainer` is timed from its first batch to its last step, and given all that costs it nothing: rows that are tensors
-already, a collator without a tokenizer that pads to the longest of the batch, fused AdamW, no logging, saving, progress bar or look for
-bad losses, no pinned memory. Its processes have the allocator's defaults, but that of its last setting, which shows what that gives.
-Rows, batch size, epochs, schedule, clipping and weight decay are the same. Each has a process of its own, whose largest resident set is
-its peak memory. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are nearer the truth than the
-clock's.
+A small XLM-R with the full vocabulary and random weights is trained for one epoch by each contender, one after another, round by round,
+in another order each round; a ratio is that of a round. Ours is `trainables.train.train`, timed whole: cutting the vocabulary and growing
+it back are in, in a process whose allocator keeps freed memory, as a stage sets it. It computes in bfloat16 where this processor
+multiplies matrices faster so, which is measured first; else in float32, and the bfloat16 settings of `Trainer`, which would take some
+fifty times as long, are left out. `Trainer` is timed from its first batch to its last step, and given all that costs it nothing: rows
+that are tensors already, a collator without a tokenizer that pads to the longest of the batch, fused AdamW, no logging, saving, progress
+bar or look for bad losses, no pinned memory. Its processes have the allocator's defaults, but that of its last setting, which shows what
+that gives. Rows, batch size, epochs, schedule, clipping and weight decay are the same. Each has a process of its own, whose largest
+resident set is its peak memory. On a machine that others use, ratios of CPU seconds, all threads', with `--threads 1` are nearer the
+truth than the clock's.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     precision = arguments.precision or faster_precision(CPU)
     print(f"torch {torch.__version__}, {arguments.threads} threads, ours in {precision}; median of {arguments.rounds} rounds")
-    found = {profile.name: compare(profile, precision, arguments) for profile in map(PROFILES.__getitem__, arguments.profiles)}
+    found = {name: compare(PROFILES[name], precision, arguments) for name in arguments.profiles}
     write_json({"threads": arguments.threads, "precision": precision, "profiles": found}, arguments.json)
 
 

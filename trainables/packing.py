@@ -223,8 +223,8 @@ def _by_length(
     """As many rows [T, H, E] as there are queries."""
     equal_lengths = runs.equal_lengths
     queries = _split_by_length(query, [(number, 1) for number, _ in equal_lengths] if is_one_each else equal_lengths)
-    outputs = []
     keys, values = (_split_by_length(each, equal_lengths) for each in (key, value))
+    outputs = []
     for (_, length), query_BHLE, key_BHLE, value_BHLE in zip(equal_lengths, queries, keys, values, strict=True):
         bias = None if position_bias is None else position_bias[:, :, :length, :length].to(query.dtype)
         output_BHLE = scaled_dot_product_attention(query_BHLE, key_BHLE, value_BHLE, bias, dropout_p=dropout, scale=scaling)
